@@ -1,0 +1,1 @@
+"""Resilient split BTF for out-of-tree Linux kernel modules."""

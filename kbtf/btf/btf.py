@@ -1,0 +1,282 @@
+"""BTF as Python objects over the C core's index.
+
+Format: Documentation/bpf/btf.rst and include/uapi/linux/btf.h of the kernel.
+"""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from kbtf.btf._native import Index
+from kbtf.btf.kinds import KINDS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Data = bytes | bytearray | memoryview | mmap.mmap
+
+
+class Member(NamedTuple):
+    """A field of a STRUCT or UNION."""
+
+    name: str
+    type: int
+    offset: int
+    """In bits, from the start of the type."""
+    bit_size: int
+    """Width of a bitfield, else 0."""
+
+
+class Param(NamedTuple):
+    """A parameter of a FUNC_PROTO; name and type are empty and 0 for ``...``."""
+
+    name: str
+    type: int
+
+
+class Enumerator(NamedTuple):
+    """A value of an ENUM or ENUM64."""
+
+    name: str
+    value: int
+
+
+class Array(NamedTuple):
+    """What an ARRAY is made of."""
+
+    type: int
+    index_type: int
+    nelems: int
+
+
+class IntEncoding(NamedTuple):
+    """How an INT holds its value."""
+
+    signed: bool
+    char: bool
+    bool: bool
+    offset: int
+    bits: int
+
+
+class DatasecEntry(NamedTuple):
+    """A variable or function of a DATASEC."""
+
+    type: int
+    offset: int
+    size: int
+
+
+_SIZED = frozenset(
+    {Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.DATASEC, Kind.FLOAT, Kind.ENUM64}
+)
+_SIGNED, _CHAR, _BOOL = 1 << 24, 1 << 25, 1 << 26
+
+
+class BtfType(NamedTuple):
+    """One type.  What depends on the kind is a property, None or empty where it has no meaning."""
+
+    btf: Btf
+    id: int
+    kind: Kind
+    name: str
+    kind_flag: bool
+    vlen: int
+    size_or_type: int
+    words: tuple[int, ...]
+
+    @property
+    def size(self) -> int | None:
+        """Size in bytes."""
+        return self.size_or_type if self.kind in _SIZED else None
+
+    @property
+    def type(self) -> int | None:
+        """Id of the type referred to: a pointer's target, a function's prototype or return type."""
+        return self.size_or_type if KINDS[self.kind].is_ref else None
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Fields of a STRUCT or UNION."""
+        if self.kind not in (Kind.STRUCT, Kind.UNION):
+            return ()
+        string = self.btf.string
+        return tuple(
+            Member(string(name), type_id, offset & 0xFFFFFF, offset >> 24)
+            if self.kind_flag
+            else Member(string(name), type_id, offset, 0)
+            for name, type_id, offset in _groups(self.words, 3)
+        )
+
+    @property
+    def params(self) -> tuple[Param, ...]:
+        """Parameters of a FUNC_PROTO."""
+        if self.kind is not Kind.FUNC_PROTO:
+            return ()
+        return tuple(
+            Param(self.btf.string(name), type_id) for name, type_id in _groups(self.words, 2)
+        )
+
+    @property
+    def enumerators(self) -> tuple[Enumerator, ...]:
+        """Values of an ENUM or ENUM64; kind_flag says that they are signed."""
+        string = self.btf.string
+        if self.kind is Kind.ENUM:
+            return tuple(
+                Enumerator(string(name), _signed(value, 32) if self.kind_flag else value)
+                for name, value in _groups(self.words, 2)
+            )
+        if self.kind is Kind.ENUM64:
+            values = ((name, high << 32 | low) for name, low, high in _groups(self.words, 3))
+            return tuple(
+                Enumerator(string(name), _signed(value, 64) if self.kind_flag else value)
+                for name, value in values
+            )
+        return ()
+
+    @property
+    def array(self) -> Array | None:
+        """Of an ARRAY."""
+        return Array(*self.words) if self.kind is Kind.ARRAY else None
+
+    @property
+    def int_encoding(self) -> IntEncoding | None:
+        """Of an INT."""
+        if self.kind is not Kind.INT:
+            return None
+        word = self.words[0]
+        return IntEncoding(
+            bool(word & _SIGNED),
+            bool(word & _CHAR),
+            bool(word & _BOOL),
+            word >> 16 & 0xFF,
+            word & 0xFF,
+        )
+
+    @property
+    def linkage(self) -> int | None:
+        """Of a FUNC or VAR: 0 static, 1 global, 2 extern."""
+        if self.kind is Kind.FUNC:
+            return self.vlen
+        return self.words[0] if self.kind is Kind.VAR else None
+
+    @property
+    def component_idx(self) -> int | None:
+        """Of a DECL_TAG: the member or parameter that it is about, -1 for the whole."""
+        return _signed(self.words[0], 32) if self.kind is Kind.DECL_TAG else None
+
+    @property
+    def entries(self) -> tuple[DatasecEntry, ...]:
+        """Of a DATASEC."""
+        if self.kind is not Kind.DATASEC:
+            return ()
+        return tuple(DatasecEntry(*words) for words in _groups(self.words, 3))
+
+    def __repr__(self) -> str:
+        return f"<{self.kind.name} [{self.id}] {self.name!r}>"
+
+
+def _groups(words: tuple[int, ...], size: int) -> Iterator[tuple[int, ...]]:
+    return zip(*[iter(words)] * size, strict=True)
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> bits - 1 else value
+
+
+class Btf:
+    """Base or split BTF, checked when it was parsed and unchanged since.
+
+    Its length and iteration are over its own types; an id or a name is looked up in the base too.
+    """
+
+    __slots__ = ("_data", "base", "index")
+
+    def __init__(self, data: Data, base: Btf | None = None) -> None:
+        self.index = Index(data, base.index if base is not None else None)
+        self.base = base
+        self._data = data
+
+    @classmethod
+    def parse(cls, data: Data, base: Btf | None = None) -> Btf:
+        """BTF from the bytes of a ``.BTF`` section; BtfError if anything reaches out of them.
+
+        *data* may be of either byte order and is not copied; *base* makes it split BTF.
+        """
+        return cls(data, base)
+
+    def to_bytes(self) -> bytes:
+        """The blob as it was parsed, layout and byte order included."""
+        return bytes(self._data)
+
+    @property
+    def byte_order(self) -> str:
+        """``little`` or ``big``."""
+        if self.index.foreign:
+            return "big" if sys.byteorder == "little" else "little"
+        return sys.byteorder
+
+    @property
+    def start_id(self) -> int:
+        """The id of the first own type: 1, or where the base ends."""
+        return self.index.start_id
+
+    @property
+    def end_id(self) -> int:
+        """One past the highest id."""
+        return self.index.end_id
+
+    @property
+    def start_str(self) -> int:
+        """The offset of the first own string: 0, or where the base's end."""
+        return self.index.start_str
+
+    @property
+    def end_str(self) -> int:
+        """One past the highest string offset."""
+        return self.index.start_str + self.index.str_len
+
+    @property
+    def header_len(self) -> int:
+        """Bytes of the header: 24, or 32 with a layout."""
+        return self.index.header_len
+
+    def __len__(self) -> int:
+        return self.index.end_id - self.index.start_id
+
+    def __iter__(self) -> Iterator[BtfType]:
+        return (self[type_id] for type_id in range(self.start_id, self.end_id))
+
+    def __getitem__(self, type_id: int) -> BtfType:
+        """The type with that id, here or in the base; IndexError."""
+        if type_id == 0:
+            return BtfType(self, 0, Kind.UNKN, "void", False, 0, 0, ())
+        if type_id < 0:
+            raise IndexError(f"no type [{type_id}]")
+        kind, *rest = self.index.record(type_id)
+        return BtfType(self, type_id, Kind(kind), *rest)
+
+    def string(self, offset: int) -> str:
+        """The string at *offset*, here or in the base; IndexError."""
+        return self.index.string(offset)
+
+    def all_strings(self) -> bytes:
+        """The string tables of the base and of this BTF, one behind the other."""
+        return (self.base.all_strings() if self.base is not None else b"") + self.index.strings()
+
+    def find_all(self, name: str, *kinds: Kind) -> list[BtfType]:
+        """The types of that name and of one of *kinds* (any if none is given), ascending by id."""
+        found = self.base.find_all(name, *kinds) if self.base is not None else []
+        own = map(self.__getitem__, self.index.find(name.encode("utf-8", "surrogateescape")))
+        return found + [t for t in own if not kinds or t.kind in kinds]
+
+    def find(self, name: str, *kinds: Kind) -> BtfType | None:
+        """The first type of that name and of one of *kinds*, or None."""
+        found = self.find_all(name, *kinds)
+        return found[0] if found else None
+
+    def __repr__(self) -> str:
+        what = "split BTF" if self.base is not None else "BTF"
+        return f"<{what}, types {self.start_id} to {self.end_id - 1}>"

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * The C core: BTF blobs, indexed once and then read without further checks.
+ *
+ * This header and the files beside it, module.c excepted, know nothing of Python.  All multi-byte
+ * fields of an indexed blob are in native order; a foreign blob is copied and swapped at load.
+ */
+#ifndef KBTF_BTF_H
+#define KBTF_BTF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum btf_kind {
+	KIND_UNKN,
+	KIND_INT,
+	KIND_PTR,
+	KIND_ARRAY,
+	KIND_STRUCT,
+	KIND_UNION,
+	KIND_ENUM,
+	KIND_FWD,
+	KIND_TYPEDEF,
+	KIND_VOLATILE,
+	KIND_CONST,
+	KIND_RESTRICT,
+	KIND_FUNC,
+	KIND_FUNC_PROTO,
+	KIND_VAR,
+	KIND_DATASEC,
+	KIND_FLOAT,
+	KIND_DECL_TAG,
+	KIND_TYPE_TAG,
+	KIND_ENUM64,
+	NR_KINDS
+};
+
+#define BTF_MAGIC 0xeb9fu
+#define BTF_HEADER_LEN 24u
+#define BTF_LAYOUT_HEADER_LEN 32u
+#define TYPE_LEN 12u /* name_off, info, size or type */
+
+#define NO_WORD 0xff
+
+/*
+ * Behind the three words of every type stand `items` items (vlen of them, if negative) of
+ * `item_words` words each and then `tail_words` more.  Within an item, `id_word` is a type id and
+ * `name_word` a string offset.  `is_ref`: the third word of the type is a type id.
+ */
+struct kind_info {
+	const char *name;
+	int8_t items;
+	uint8_t item_words;
+	uint8_t id_word;
+	uint8_t name_word;
+	uint8_t tail_words;
+	bool is_ref;
+};
+
+extern const struct kind_info kinds[NR_KINDS];
+
+/* What went wrong, in words; type_id is 0 where no type is to blame. */
+struct btf_error {
+	char text[200];
+	uint32_t type_id;
+	bool no_memory;
+};
+
+int btf_fail(struct btf_error *err, uint32_t type_id, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int btf_no_memory(struct btf_error *err);
+
+/* Types of one name, found by btf_find(): a hash over the own types of one blob. */
+struct name_index {
+	uint32_t *heads;  /* by slot: lowest id of a name, or 0 */
+	uint32_t *next;  /* by own type: the next higher id with the same name, or 0 */
+	uint32_t *hashes; /* by slot */
+	uint32_t mask;
+};
+
+struct btf {
+	const struct btf *base; /* NULL for a base */
+	const uint8_t *types;
+	const char *strs;
+	uint32_t type_len;
+	uint32_t str_len;
+	uint32_t header_len;
+	uint32_t layout_off; /* from the start of the blob; 0 where there is no layout */
+	uint32_t layout_len;
+	uint32_t start_id;  /* id of the first own type */
+	uint32_t end_id;    /* one past the last */
+	uint32_t start_str; /* offset of the first own string */
+	uint32_t *offsets;  /* by own type, within `types` */
+	uint8_t *swapped;   /* native copy of a foreign blob's types, or NULL */
+	bool foreign;       /* of the other byte order */
+	struct name_index names; /* built when first needed */
+};
+
+static inline uint32_t load32(const void *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+static inline void store32(void *at, uint32_t value)
+{
+	memcpy(at, &value, sizeof(value));
+}
+
+static inline uint32_t type_word(const uint8_t *type, uint32_t word)
+{
+	return load32(type + 4 * (size_t)word);
+}
+
+/* The encoding of 2026: older blobs have zeros in the bits that it gained. */
+static inline uint32_t info_kind(uint32_t info)
+{
+	return info >> 24 & 0x7f;
+}
+
+static inline uint32_t info_vlen(uint32_t info)
+{
+	return info & 0xffffff;
+}
+
+static inline bool info_flag(uint32_t info)
+{
+	return info >> 31;
+}
+
+static inline uint32_t type_name(const uint8_t *type)
+{
+	return type_word(type, 0);
+}
+
+static inline uint32_t type_info(const uint8_t *type)
+{
+	return type_word(type, 1);
+}
+
+static inline uint32_t type_kind(const uint8_t *type)
+{
+	return info_kind(type_info(type));
+}
+
+static inline uint32_t type_size(const uint8_t *type)
+{
+	return type_word(type, 2);
+}
+
+static inline uint32_t nr_items(const struct kind_info *kind, uint32_t info)
+{
+	return kind->items < 0 ? info_vlen(info) : (uint32_t)kind->items;
+}
+
+/* Bytes of a whole type; fits, for vlen has 24 bits and an item at most three words. */
+static inline uint32_t type_bytes(const struct kind_info *kind, uint32_t info)
+{
+	return TYPE_LEN + 4 * (nr_items(kind, info) * kind->item_words + kind->tail_words);
+}
+
+/* A type that must exist: id is nonzero and below btf->end_id. */
+static inline const uint8_t *btf_type(const struct btf *btf, uint32_t id)
+{
+	while (id < btf->start_id)
+		btf = btf->base;
+	return btf->types + btf->offsets[id - btf->start_id];
+}
+
+/* A string that must exist: every offset found in an indexed blob does. */
+static inline const char *btf_string(const struct btf *btf, uint32_t offset)
+{
+	while (offset < btf->start_str)
+		btf = btf->base;
+	return btf->strs + (offset - btf->start_str);
+}
+
+static inline uint32_t btf_end_str(const struct btf *btf)
+{
+	return btf->start_str + btf->str_len;
+}
+
+/* Walks the words of a type that are type ids, or those that are string offsets. */
+struct word_iter {
+	uint32_t at;   /* byte offset of the current word within the type */
+	uint32_t next;
+	uint32_t step;
+	uint32_t left; /* words within items */
+	bool in_head;  /* one more word, in the head of the type */
+};
+
+static inline struct word_iter iter_words(uint32_t head_at, bool in_head, uint8_t item_word,
+					  const struct kind_info *kind, uint32_t info)
+{
+	return (struct word_iter){
+		.at = head_at,
+		.next = TYPE_LEN + 4u * item_word,
+		.step = 4u * kind->item_words,
+		.left = item_word == NO_WORD ? 0 : nr_items(kind, info),
+		.in_head = in_head,
+	};
+}
+
+static inline struct word_iter iter_ids(const uint8_t *type)
+{
+	const struct kind_info *kind = &kinds[type_kind(type)];
+
+	return iter_words(8, kind->is_ref, kind->id_word, kind, type_info(type));
+}
+
+static inline struct word_iter iter_names(const uint8_t *type)
+{
+	const struct kind_info *kind = &kinds[type_kind(type)];
+
+	return iter_words(0, true, kind->name_word, kind, type_info(type));
+}
+
+static inline bool next_word(struct word_iter *words)
+{
+	if (words->in_head) {
+		words->in_head = false;
+		return true;
+	}
+	if (!words->left)
+		return false;
+	words->left--;
+	words->at = words->next;
+	words->next += words->step;
+	return true;
+}
+
+/* Mixed into every hash, so that nobody can prepare a file whose names collide. */
+extern uint64_t hash_seed;
+uint32_t hash_string(const char *string, size_t length);
+
+/* Index.  0 or -1 with *err; *btf needs btf_release() after success only. */
+int btf_index(struct btf *btf, const uint8_t *data, size_t length, const struct btf *base,
+	      struct btf_error *err);
+void btf_release(struct btf *btf);
+
+/* Hash the names of the own types, unless that was done; the two below need it. */
+int btf_name_index(struct btf *btf, struct btf_error *err);
+/* The lowest own id of a name without NUL, or 0; and the next higher one with the same name. */
+uint32_t btf_find(const struct btf *btf, const char *name, size_t length);
+uint32_t btf_find_next(const struct btf *btf, uint32_t id);
+
+/* A table of strings that is being written. */
+struct strtab {
+	const struct strtab *base; /* whose strings are not repeated, or NULL */
+	char *bytes;
+	uint32_t length;
+	uint32_t capacity;
+	uint32_t *slots; /* offset within bytes, plus one */
+	uint32_t nr_slots;
+	uint32_t used;
+};
+
+int strtab_init(struct strtab *table, const struct strtab *base);
+void strtab_release(struct strtab *table);
+/* The offset of a string, which is added if it is not there; the empty string is always 0. */
+int strtab_add(struct strtab *table, const char *string, uint32_t *offset);
+
+/* A whole blob in the making, header included. */
+struct blob {
+	uint8_t *bytes;
+	size_t length;
+};
+
+/* Join types and strings under a 24-byte header, swapped if foreign. */
+int blob_finish(struct blob *blob, uint8_t *types, uint32_t type_len, const struct strtab *strings,
+		bool foreign);
+
+struct distilled {
+	struct blob base;
+	struct blob split;
+	uint32_t *kept; /* old ids of the types in the new base, ascending: new ids from 1 */
+	uint32_t nr_kept;
+	uint32_t *moved; /* old ids of the base types now in the split, ascending, behind its own */
+	uint32_t nr_moved;
+};
+
+int btf_distill(const struct btf *split, struct distilled *out, struct btf_error *err);
+void distilled_release(struct distilled *out);
+
+#endif

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* What Python sees of the C core; kbtf/btf/_native.pyi describes it. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "btf.h"
+
+static PyObject *btf_error_class; /* kbtf.errors.BtfError */
+
+typedef struct {
+	PyObject_HEAD
+	struct btf btf;
+	Py_buffer data;
+	PyObject *base; /* an Index that keeps btf.base alive, or NULL */
+} Index;
+
+static PyObject *raise_btf_error(const struct btf_error *err)
+{
+	PyObject *args, *kwargs, *error;
+
+	if (err->no_memory)
+		return PyErr_NoMemory();
+	args = Py_BuildValue("(s)", err->text);
+	kwargs = err->type_id ? Py_BuildValue("{s:N}", "where",
+					      PyUnicode_FromFormat("type [%u]", err->type_id))
+			      : PyDict_New();
+	error = args && kwargs ? PyObject_Call(btf_error_class, args, kwargs) : NULL;
+	if (error)
+		PyErr_SetObject(btf_error_class, error);
+	Py_XDECREF(args);
+	Py_XDECREF(kwargs);
+	Py_XDECREF(error);
+	return NULL;
+}
+
+static PyObject *string_object(const char *string)
+{
+	return PyUnicode_DecodeUTF8(string, (Py_ssize_t)strlen(string), "surrogateescape");
+}
+
+static PyObject *index_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"data", "base", NULL};
+	PyObject *data, *base = Py_None;
+	struct btf_error err;
+	Index *self;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O", names, &data, &base))
+		return NULL;
+	if (base != Py_None && Py_TYPE(base) != type) {
+		PyErr_SetString(PyExc_TypeError, "base must be an Index or None");
+		return NULL;
+	}
+	self = (Index *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
+	if (!self)
+		return NULL;
+	if (PyObject_GetBuffer(data, &self->data, PyBUF_SIMPLE)) {
+		Py_DECREF(self);
+		return NULL;
+	}
+	if (btf_index(&self->btf, self->data.buf, (size_t)self->data.len,
+		      base == Py_None ? NULL : &((Index *)base)->btf, &err)) {
+		Py_DECREF(self);
+		return raise_btf_error(&err);
+	}
+	if (base != Py_None)
+		self->base = Py_NewRef(base);
+	return (PyObject *)self;
+}
+
+static void index_dealloc(PyObject *object)
+{
+	PyTypeObject *type = Py_TYPE(object);
+	Index *self = (Index *)object;
+
+	btf_release(&self->btf);
+	if (self->data.obj)
+		PyBuffer_Release(&self->data);
+	Py_XDECREF(self->base);
+	((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+	Py_DECREF(type);
+}
+
+static PyObject *words_of(const uint8_t *type)
+{
+	uint32_t nr = type_bytes(&kinds[type_kind(type)], type_info(type)) / 4 - TYPE_LEN / 4;
+	PyObject *words = PyTuple_New(nr);
+	PyObject *word;
+	uint32_t i;
+
+	for (i = 0; words && i < nr; i++) {
+		word = PyLong_FromUnsignedLong(type_word(type + TYPE_LEN, i));
+		if (!word || PyTuple_SetItem(words, i, word))
+			Py_CLEAR(words);
+	}
+	return words;
+}
+
+static PyObject *index_record(PyObject *object, PyObject *arg)
+{
+	const struct btf *btf = &((Index *)object)->btf;
+	unsigned long id = PyLong_AsUnsignedLong(arg);
+	PyObject *name, *words;
+	const uint8_t *type;
+
+	if (id == (unsigned long)-1 && PyErr_Occurred())
+		return NULL;
+	if (!id || id >= btf->end_id)
+		return PyErr_Format(PyExc_IndexError, "no type [%lu]", id);
+	type = btf_type(btf, (uint32_t)id);
+	name = string_object(btf_string(btf, type_name(type)));
+	words = name ? words_of(type) : NULL;
+	if (!words) {
+		Py_XDECREF(name);
+		return NULL;
+	}
+	return Py_BuildValue("(INNIIN)", type_kind(type), name,
+			     PyBool_FromLong(info_flag(type_info(type))), info_vlen(type_info(type)),
+			     type_size(type), words);
+}
+
+static PyObject *index_string(PyObject *object, PyObject *arg)
+{
+	const struct btf *btf = &((Index *)object)->btf;
+	unsigned long offset = PyLong_AsUnsignedLong(arg);
+
+	if (offset == (unsigned long)-1 && PyErr_Occurred())
+		return NULL;
+	if (offset >= btf_end_str(btf))
+		return PyErr_Format(PyExc_IndexError, "no string at %lu", offset);
+	return string_object(btf_string(btf, (uint32_t)offset));
+}
+
+static PyObject *index_strings(PyObject *object, PyObject *unused)
+{
+	const struct btf *btf = &((Index *)object)->btf;
+
+	(void)unused;
+	return PyBytes_FromStringAndSize(btf->strs, btf->str_len);
+}
+
+static PyObject *index_find(PyObject *object, PyObject *arg)
+{
+	struct btf *btf = &((Index *)object)->btf;
+	struct btf_error err;
+	PyObject *found, *id;
+	Py_ssize_t length;
+	uint32_t at = 0;
+	char *name;
+
+	if (PyBytes_AsStringAndSize(arg, &name, &length))
+		return NULL;
+	if (btf_name_index(btf, &err))
+		return raise_btf_error(&err);
+	if (length && !memchr(name, 0, (size_t)length))
+		at = btf_find(btf, name, (size_t)length);
+	found = PyList_New(0);
+	for (; found && at; at = btf_find_next(btf, at)) {
+		id = PyLong_FromUnsignedLong(at);
+		if (!id || PyList_Append(found, id))
+			Py_CLEAR(found);
+		Py_XDECREF(id);
+	}
+	return found;
+}
+
+#define GETTER(field)                                                                              \
+	static PyObject *get_##field(PyObject *self, void *closure)                                \
+	{                                                                                          \
+		(void)closure;                                                                     \
+		return PyLong_FromUnsignedLong(((Index *)self)->btf.field);                        \
+	}
+
+GETTER(start_id)
+GETTER(end_id)
+GETTER(start_str)
+GETTER(str_len)
+GETTER(type_len)
+GETTER(header_len)
+GETTER(layout_len)
+
+static PyObject *get_foreign(PyObject *self, void *closure)
+{
+	(void)closure;
+	return PyBool_FromLong(((Index *)self)->btf.foreign);
+}
+
+static PyGetSetDef index_getset[] = {
+	{"start_id", get_start_id, NULL, NULL, NULL},
+	{"end_id", get_end_id, NULL, NULL, NULL},
+	{"start_str", get_start_str, NULL, NULL, NULL},
+	{"str_len", get_str_len, NULL, NULL, NULL},
+	{"type_len", get_type_len, NULL, NULL, NULL},
+	{"header_len", get_header_len, NULL, NULL, NULL},
+	{"layout_len", get_layout_len, NULL, NULL, NULL},
+	{"foreign", get_foreign, NULL, NULL, NULL},
+	{NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef index_methods[] = {
+	{"record", index_record, METH_O, NULL},
+	{"string", index_string, METH_O, NULL},
+	{"strings", index_strings, METH_NOARGS, NULL},
+	{"find", index_find, METH_O, NULL},
+	{NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot index_slots[] = {
+	{Py_tp_new, index_new},
+	{Py_tp_dealloc, index_dealloc},
+	{Py_tp_methods, index_methods},
+	{Py_tp_getset, index_getset},
+	{Py_tp_doc, "A BTF blob that was checked and indexed once."},
+	{0, NULL},
+};
+
+static PyType_Spec index_spec = {
+	.name = "kbtf.btf._native.Index",
+	.basicsize = sizeof(Index),
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+	.slots = index_slots,
+};
+
+static PyObject *index_type;
+
+static PyObject *bytes_of(const void *bytes, size_t length)
+{
+	return PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
+}
+
+static PyObject *distill(PyObject *module, PyObject *arg)
+{
+	struct distilled out;
+	struct btf_error err;
+	PyObject *result;
+
+	(void)module;
+	if ((PyObject *)Py_TYPE(arg) != index_type) {
+		PyErr_SetString(PyExc_TypeError, "split must be an Index");
+		return NULL;
+	}
+	if (btf_distill(&((Index *)arg)->btf, &out, &err))
+		return raise_btf_error(&err);
+	result = Py_BuildValue("(NNNN)", bytes_of(out.base.bytes, out.base.length),
+			       bytes_of(out.split.bytes, out.split.length),
+			       bytes_of(out.kept, out.nr_kept * sizeof(*out.kept)),
+			       bytes_of(out.moved, out.nr_moved * sizeof(*out.moved)));
+	distilled_release(&out);
+	return result;
+}
+
+static PyMethodDef methods[] = {
+	{"distill", distill, METH_O, NULL},
+	{NULL, NULL, 0, NULL},
+};
+
+static PyObject *word_or_none(uint8_t word)
+{
+	return word == NO_WORD ? Py_NewRef(Py_None) : PyLong_FromLong(word);
+}
+
+static PyObject *kinds_list(void)
+{
+	PyObject *list = PyList_New(0);
+	const struct kind_info *kind;
+	PyObject *row;
+
+	for (kind = kinds; list && kind < kinds + NR_KINDS; kind++) {
+		row = Py_BuildValue("(siiNNiN)", kind->name, kind->items, kind->item_words,
+				    word_or_none(kind->id_word), word_or_none(kind->name_word),
+				    kind->tail_words, PyBool_FromLong(kind->is_ref));
+		if (!row || PyList_Append(list, row))
+			Py_CLEAR(list);
+		Py_XDECREF(row);
+	}
+	return list;
+}
+
+static int add_kinds(PyObject *module)
+{
+	PyObject *list = kinds_list();
+	int failed = list ? PyModule_AddObjectRef(module, "KINDS", list) : -1;
+
+	Py_XDECREF(list);
+	return failed;
+}
+
+static int set_hash_seed(void)
+{
+	/* Python draws this anew for each process. */
+	PyObject *word = PyUnicode_FromString("kbtf");
+	Py_hash_t hash = word ? PyObject_Hash(word) : -1;
+
+	Py_XDECREF(word);
+	hash_seed = (uint64_t)hash;
+	return hash == -1 ? -1 : 0;
+}
+
+static int module_exec(PyObject *module)
+{
+	PyObject *errors = PyImport_ImportModule("kbtf.errors");
+
+	if (!errors)
+		return -1;
+	btf_error_class = PyObject_GetAttrString(errors, "BtfError");
+	Py_DECREF(errors);
+	if (!btf_error_class || set_hash_seed())
+		return -1;
+	index_type = PyType_FromSpec(&index_spec);
+	if (!index_type || PyModule_AddObjectRef(module, "Index", index_type) ||
+	    add_kinds(module))
+		return -1;
+	return PyModule_AddStringConstant(module, "VERSION", KBTF_VERSION);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+	{Py_mod_exec, module_exec},
+	{0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "kbtf.btf._native",
+	.m_doc = "The C core of kbtf.",
+	.m_methods = methods,
+	.m_slots = module_slots,
+};
+
+PyMODINIT_FUNC PyInit__native(void);
+PyMODINIT_FUNC PyInit__native(void)
+{
+	return PyModuleDef_Init(&module_def);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* A string table in the making: strings in order of adding, exact matches once. */
+#include "btf.h"
+
+#include <stdlib.h>
+
+int strtab_init(struct strtab *table, const struct strtab *base)
+{
+	memset(table, 0, sizeof(*table));
+	table->base = base;
+	table->capacity = 1024;
+	table->nr_slots = 256;
+	table->bytes = malloc(table->capacity);
+	table->slots = calloc(table->nr_slots, sizeof(*table->slots));
+	if (!table->bytes || !table->slots) {
+		strtab_release(table);
+		return -1;
+	}
+	/* Offset 0 is the empty string, which only a base spells out. */
+	if (!base)
+		table->bytes[table->length++] = '\0';
+	return 0;
+}
+
+void strtab_release(struct strtab *table)
+{
+	free(table->bytes);
+	free(table->slots);
+	memset(table, 0, sizeof(*table));
+}
+
+/* The slot of a string, empty if the table does not have it. */
+static uint32_t *find_slot(const struct strtab *table, const char *string, size_t length,
+			   uint32_t hash)
+{
+	uint32_t mask = table->nr_slots - 1;
+	uint32_t slot = hash & mask;
+
+	/* The comparison includes the end of the string, and stops there. */
+	while (table->slots[slot] &&
+	       strncmp(table->bytes + table->slots[slot] - 1, string, length + 1))
+		slot = (slot + 1) & mask;
+	return &table->slots[slot];
+}
+
+static int grow_slots(struct strtab *table)
+{
+	uint32_t *old = table->slots;
+	uint32_t nr_old = table->nr_slots;
+	const char *string;
+	size_t length;
+	uint32_t i;
+
+	table->slots = calloc((size_t)nr_old * 2, sizeof(*table->slots));
+	if (!table->slots) {
+		table->slots = old;
+		return -1;
+	}
+	table->nr_slots = nr_old * 2;
+	for (i = 0; i < nr_old; i++) {
+		if (!old[i])
+			continue;
+		string = table->bytes + old[i] - 1;
+		length = strlen(string);
+		*find_slot(table, string, length, hash_string(string, length)) = old[i];
+	}
+	free(old);
+	return 0;
+}
+
+static int reserve(struct strtab *table, size_t more)
+{
+	uint64_t capacity = table->capacity;
+	char *bytes;
+
+	if (table->length + (uint64_t)more > UINT32_MAX / 2)
+		return -1;
+	while (capacity < table->length + more)
+		capacity *= 2;
+	if (capacity == table->capacity)
+		return 0;
+	bytes = realloc(table->bytes, capacity);
+	if (!bytes)
+		return -1;
+	table->bytes = bytes;
+	table->capacity = (uint32_t)capacity;
+	return 0;
+}
+
+int strtab_add(struct strtab *table, const char *string, uint32_t *offset)
+{
+	size_t length = strlen(string);
+	uint32_t hash, *slot;
+
+	if (!length) {
+		*offset = 0;
+		return 0;
+	}
+	hash = hash_string(string, length);
+	if (table->base) {
+		slot = find_slot(table->base, string, length, hash);
+		if (*slot) {
+			*offset = *slot - 1;
+			return 0;
+		}
+	}
+	slot = find_slot(table, string, length, hash);
+	if (!*slot) {
+		if (reserve(table, length + 1))
+			return -1;
+		memcpy(table->bytes + table->length, string, length + 1);
+		*slot = table->length + 1;
+		table->length += (uint32_t)length + 1;
+		table->used++;
+	}
+	*offset = *slot - 1 + (table->base ? table->base->length : 0);
+	return table->used * 2 > table->nr_slots ? grow_slots(table) : 0;
+}
+
+int blob_finish(struct blob *blob, uint8_t *types, uint32_t type_len, const struct strtab *strings,
+		bool foreign)
+{
+	uint32_t header[] = {BTF_MAGIC | 1u << 16, BTF_HEADER_LEN, 0, type_len, type_len,
+			     strings->length};
+	const uint16_t magic = BTF_MAGIC;
+	const uint8_t version_and_flags[2] = {1, 0};
+	uint32_t i;
+
+	blob->length = (size_t)BTF_HEADER_LEN + type_len + strings->length;
+	blob->bytes = malloc(blob->length);
+	if (!blob->bytes)
+		return -1;
+	if (foreign) {
+		for (i = 1; i < 6; i++)
+			header[i] = __builtin_bswap32(header[i]);
+		for (i = 0; i < type_len; i += 4)
+			store32(types + i, __builtin_bswap32(load32(types + i)));
+	}
+	memcpy(blob->bytes, header, BTF_HEADER_LEN);
+	i = foreign ? __builtin_bswap16(magic) : magic;
+	memcpy(blob->bytes, &(uint16_t){(uint16_t)i}, 2);
+	memcpy(blob->bytes + 2, version_and_flags, 2);
+	memcpy(blob->bytes + BTF_HEADER_LEN, types, type_len);
+	memcpy(blob->bytes + BTF_HEADER_LEN + type_len, strings->bytes, strings->length);
+	return 0;
+}

@@ -1,0 +1,1 @@
+"""The built-in passes, written as a third party would: they import only public names."""
