@@ -68,17 +68,17 @@ class UsageError(KbtfError):
     exit_code = 2
 
 
-class EnvironmentFailure(KbtfError):
+class MachineError(KbtfError):
     """Something outside the input is missing or refuses: a tool, a permission, disk space."""
 
     exit_code = 4
 
 
-class ToolError(EnvironmentFailure):
+class ToolError(MachineError):
     """An external program such as pahole is missing or failed."""
 
 
-class PluginError(EnvironmentFailure):
+class PluginError(MachineError):
     """A plugin cannot be loaded, or raised something that is no KbtfError."""
 
 
@@ -88,4 +88,4 @@ def os_error(error: OSError, file: str | None = None) -> KbtfError:
     what = (error.strerror or str(error)).lower()
     if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return KbtfError(what, file=name)
-    return EnvironmentFailure(what, file=name)
+    return MachineError(what, file=name)

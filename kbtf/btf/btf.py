@@ -246,6 +246,9 @@ class Btf:
     def __len__(self) -> int:
         return self.index.end_id - self.index.start_id
 
+    def __bool__(self) -> bool:
+        return True  # also where it has no types of its own: that is still BTF
+
     def __iter__(self) -> Iterator[BtfType]:
         return (self[type_id] for type_id in range(self.start_id, self.end_id))
 

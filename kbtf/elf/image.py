@@ -1,0 +1,300 @@
+"""ELF files: read their sections and symbols, add and replace sections.
+
+Only what kernel modules and kernels need, and no byte moves that need not: whatever is not
+replaced stays where it is.  Source: System V ABI (gABI) chapters 4 and 5.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from kbtf.errors import ElfError
+
+if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Iterator
+
+    Data = bytes | bytearray | memoryview | mmap.mmap
+
+SHT_PROGBITS = 1
+SHT_SYMTAB = 2
+SHT_NOBITS = 8
+SHT_SYMTAB_SHNDX = 18
+SHF_ALLOC = 2
+SHN_LORESERVE = 0xFF00
+SHN_XINDEX = 0xFFFF
+ET_REL = 1
+
+_ALIGN = 8  # in the file, for what is appended
+
+
+class _Layout(NamedTuple):
+    """What differs between ELF32 and ELF64."""
+
+    header_size: int
+    header: str  # from e_type on, behind the 16 bytes of e_ident
+    section: str
+    symbol: str
+
+
+_LAYOUTS = {
+    1: _Layout(52, "HHIIIIIHHHHHH", "10I", "IIIBBH"),
+    2: _Layout(64, "HHIQQQIHHHHHH", "IIQQQQIIQQ", "IBBHQQ"),
+}
+
+
+class Section(NamedTuple):
+    """A section header, its name looked up."""
+
+    index: int
+    name: str
+    type: int
+    flags: int
+    addr: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    align: int
+    entsize: int
+
+    @property
+    def file_size(self) -> int:
+        """How many bytes of the file it takes."""
+        return 0 if self.type == SHT_NOBITS else self.size
+
+
+class Symbol(NamedTuple):
+    """A symbol; *shndx* is the section's index, extended numbering resolved."""
+
+    name: str
+    value: int
+    size: int
+    info: int
+    shndx: int
+
+
+class ElfImage:
+    """An ELF file in memory.
+
+    *data* is not copied; ElfError if a header, a section or a name of a section reaches out of it.
+    """
+
+    def __init__(self, data: Data) -> None:
+        self._data = memoryview(data)
+        if bytes(self._data[:4]) != b"\x7fELF":
+            raise ElfError("not an ELF file")
+        if len(self._data) < 16:
+            raise ElfError("truncated ELF header")
+        elf_class, order = self._data[4], self._data[5]
+        if elf_class not in _LAYOUTS or order not in (1, 2):
+            raise ElfError(f"ELF class {elf_class} or byte order {order} is not known")
+        self.bits = 32 * elf_class
+        self.byte_order = "little" if order == 1 else "big"
+        self._layout = _LAYOUTS[elf_class]
+        self._order = "<" if order == 1 else ">"
+        self._read_header()
+        self.sections = self._read_sections()
+        self._changes: dict[str, bytes] = {}
+
+    def _read_header(self) -> None:
+        if len(self._data) < self._layout.header_size:
+            raise ElfError("truncated ELF header")
+        fields = struct.unpack_from(self._order + self._layout.header, self._data, 16)
+        self.type, self.machine = fields[0], fields[1]
+        self._phoff, self._shoff = fields[4], fields[5]
+        self._phsize = fields[8] * fields[9]
+        self._shentsize, self._shnum, self._shstrndx = fields[10:13]
+
+    def _read_sections(self) -> list[Section]:
+        if not self._shoff:
+            return []
+        section = struct.Struct(self._order + self._layout.section)
+        if self._shentsize != section.size:
+            raise ElfError(f"section headers of {self._shentsize} bytes, not {section.size}")
+        first = self._slice(self._shoff, section.size, "section header table")
+        # Numbers that do not fit the ELF header stand in the first section header.
+        _, _, _, _, _, number, link, _, _, _ = section.unpack(first)
+        self._shnum = self._shnum or number
+        if self._shstrndx == SHN_XINDEX:
+            self._shstrndx = link
+        table = self._slice(self._shoff, self._shnum * section.size, "section header table")
+        rows = list(section.iter_unpack(table))
+        if not rows:
+            return []
+        if self._shstrndx >= len(rows):
+            raise ElfError(f"section names in section {self._shstrndx} of {len(rows)}")
+        names = bytes(
+            self._slice(rows[self._shstrndx][4], rows[self._shstrndx][5], "section names")
+        )
+        sections = [
+            Section(index, _name_at(names, row[0], index), *row[1:])
+            for index, row in enumerate(rows)
+        ]
+        for s in sections[1:]:
+            self._slice(s.offset, s.file_size, f"section {s.name}")
+        return sections
+
+    def _slice(self, offset: int, size: int, what: str) -> memoryview:
+        if offset + size > len(self._data):
+            raise ElfError(
+                f"{what} reaches past the end: offset {offset}, {size} bytes, "
+                f"the file has {len(self._data)}"
+            )
+        return self._data[offset : offset + size]
+
+    def section(self, name: str) -> Section | None:
+        """The first section of that name, or None."""
+        return next((s for s in self.sections if s.name == name), None)
+
+    def contents(self, section: Section) -> memoryview:
+        """The bytes of a section as the file has them; none for NOBITS."""
+        return self._data[section.offset : section.offset + section.file_size]
+
+    def data(self, name: str) -> bytes | None:
+        """The bytes of a section, set or read; None if there is no such section."""
+        if name in self._changes:
+            return self._changes[name]
+        section = self.section(name)
+        return None if section is None else bytes(self.contents(section))
+
+    def symbols(self) -> Iterator[Symbol]:
+        """The symbols of ``.symtab``, in order; none if there is no such table."""
+        table = next((s for s in self.sections if s.type == SHT_SYMTAB), None)
+        if table is None:
+            return
+        if table.link >= len(self.sections):
+            raise ElfError("names in a section that does not exist", where=table.name)
+        names = bytes(self.contents(self.sections[table.link]))
+        symbol = struct.Struct(self._order + self._layout.symbol)
+        contents = self.contents(table)
+        if len(contents) % symbol.size:
+            raise ElfError(f"{len(contents)} bytes are no whole symbols", where=table.name)
+        for index, fields in enumerate(symbol.iter_unpack(contents)):
+            if self.bits == 64:
+                name, info, _, shndx, value, size = fields
+            else:
+                name, value, size, info, _, shndx = fields
+            if shndx == SHN_XINDEX:
+                shndx = self._extended_index(table, index)
+            yield Symbol(_name_at(names, name, index), value, size, info, shndx)
+
+    def _extended_index(self, table: Section, index: int) -> int:
+        for s in self.sections:
+            if s.type == SHT_SYMTAB_SHNDX and s.link == table.index:
+                numbers = self.contents(s)
+                if 4 * index + 4 <= len(numbers):
+                    return int(struct.unpack_from(self._order + "I", numbers, 4 * index)[0])
+        raise ElfError(f"symbol {index} has no section index", where=table.name)
+
+    def set_section(self, name: str, data: bytes) -> None:
+        """Give section *name* these contents when the image is written; add it if it is missing.
+
+        A new section is PROGBITS without flags, as objcopy --add-section makes it.
+        """
+        if not name or "\0" in name:
+            raise ElfError(f"no name for a section: {name!r}")
+        if sum(s.name == name for s in self.sections) > 1:
+            raise ElfError(f"there are several sections {name}")
+        section = self.section(name)
+        if section is not None and section.type == SHT_NOBITS:
+            raise ElfError(f"section {name} has no contents to replace")
+        self._changes[name] = data
+
+    def to_bytes(self) -> bytes:
+        """The file with its changes; unchanged bytes stay where they were.
+
+        A section that keeps its size is patched in place.  Others are appended, and behind them a
+        new section header table; what nothing refers to any more at the end of the old file is
+        given up.
+        """
+        out = bytearray(self._data)
+        moved = {}
+        for name, data in self._changes.items():
+            section = self.section(name)
+            if section is not None and section.size == len(data):
+                out[section.offset : section.offset + section.size] = data
+            else:
+                moved[name] = data
+        if moved:
+            if not self.sections:
+                raise ElfError("there is no section header table to add to")
+            self._append(out, moved)
+        return bytes(out)
+
+    def _append(self, out: bytearray, moved: dict[str, bytes]) -> None:
+        sections = list(self.sections)
+        names = sections[self._shstrndx]
+        new_names = [name for name in moved if self.section(name) is None]
+        name_table = bytes(self.contents(names))
+        offsets = {}
+        for name in new_names:
+            offsets[name] = len(name_table)
+            name_table += name.encode("utf-8", "surrogateescape") + b"\0"
+        replaced = [s for s in sections if s.name in moved]
+        replaced += [names] if new_names else []
+        self._give_up_tail(out, replaced)
+        for name, data in moved.items():
+            offset = _append_aligned(out, data)
+            old = self.section(name)
+            if old is not None:
+                sections[old.index] = old._replace(offset=offset, size=len(data))
+            else:
+                sections.append(
+                    Section(len(sections), name, SHT_PROGBITS, 0, 0, offset, len(data), 0, 0, 4, 0)
+                )
+        if new_names:
+            offset = _append_aligned(out, name_table)
+            sections[names.index] = names._replace(offset=offset, size=len(name_table))
+        self._write_table(out, sections, offsets)
+
+    def _give_up_tail(self, out: bytearray, replaced: list[Section]) -> None:
+        """Cut what lies behind the last byte in use, if it is only what is being replaced."""
+        dead = [(s.offset, s.offset + s.file_size) for s in replaced]
+        dead.append((self._shoff, self._shoff + self._shnum * self._shentsize))
+        live = [s.offset + s.file_size for s in self.sections[1:] if s not in replaced]
+        end = max([self._layout.header_size, self._phoff + self._phsize, *live])
+        tail = bytearray(out[end:])
+        for start, stop in dead:
+            if stop > end:
+                start = max(start, end)
+                tail[start - end : stop - end] = bytes(stop - start)
+        if not any(tail):
+            del out[end:]
+
+    def _write_table(
+        self, out: bytearray, sections: list[Section], offsets: dict[str, int]
+    ) -> None:
+        section = struct.Struct(self._order + self._layout.section)
+        old_table = self._slice(self._shoff, self._shnum * section.size, "section header table")
+        name_offsets = [row[0] for row in section.iter_unpack(old_table)]
+        name_offsets += [offsets[s.name] for s in sections[len(name_offsets) :]]
+        if len(sections) >= SHN_LORESERVE:
+            sections[0] = sections[0]._replace(size=len(sections))
+        try:
+            table = b"".join(
+                section.pack(name, *s[2:]) for name, s in zip(name_offsets, sections, strict=True)
+            )
+            shoff = _append_aligned(out, table)
+            header = struct.Struct(self._order + self._layout.header)
+            fields = list(header.unpack_from(out, 16))
+            fields[5] = shoff
+            fields[11] = len(sections) if len(sections) < SHN_LORESERVE else 0
+            header.pack_into(out, 16, *fields)
+        except struct.error as error:
+            raise ElfError(f"the file would grow beyond what ELF{self.bits} can hold") from error
+
+
+def _append_aligned(out: bytearray, data: bytes) -> int:
+    out += bytes(-len(out) % _ALIGN)
+    offset = len(out)
+    out += data
+    return offset
+
+
+def _name_at(names: bytes, offset: int, index: int) -> str:
+    end = names.find(b"\0", offset)
+    if end < 0 or offset > len(names):
+        raise ElfError(f"the name of entry {index} (offset {offset}) has no end")
+    return names[offset:end].decode("utf-8", "surrogateescape")
