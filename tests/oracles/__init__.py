@@ -1,0 +1,1 @@
+"""The peers whose results and speed are compared with ours."""
