@@ -1,1 +1,102 @@
-"""Resilient split BTF for out-of-tree Linux kernel modules."""
+"""Resilient split BTF for out-of-tree Linux kernel modules.
+
+The names below are the public interface; they are imported when first used (PEP 562).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kbtf.btf.btf import Btf, BtfType
+    from kbtf.btf.builder import BtfBuilder
+    from kbtf.btf.distill import Distilled, distill
+    from kbtf.btf.kinds import Kind
+    from kbtf.btf.support import ModuleBtf, module_btf_support
+    from kbtf.btf_ids import BtfIds, ids_mismatch, read_ids, resolve_ids, rewrite_ids
+    from kbtf.elf.image import ElfImage
+    from kbtf.elf.module import Module
+    from kbtf.elf.vmlinux import Base, open_base, open_btf
+    from kbtf.errors import (
+        BaseError,
+        BtfError,
+        BtfIdsError,
+        ElfError,
+        KbtfError,
+        ToolError,
+        UsageError,
+    )
+    from kbtf.host.config import Config, OptionGroup
+    from kbtf.host.markers import hookimpl
+    from kbtf.host.pipeline import Output
+
+_HOMES = {
+    "kbtf.btf.btf": ("Btf", "BtfType"),
+    "kbtf.btf.builder": ("BtfBuilder",),
+    "kbtf.btf.distill": ("Distilled", "distill"),
+    "kbtf.btf.kinds": ("Kind",),
+    "kbtf.btf.support": ("ModuleBtf", "module_btf_support"),
+    "kbtf.btf_ids": ("BtfIds", "ids_mismatch", "read_ids", "resolve_ids", "rewrite_ids"),
+    "kbtf.elf.image": ("ElfImage",),
+    "kbtf.elf.module": ("Module",),
+    "kbtf.elf.vmlinux": ("Base", "open_base", "open_btf"),
+    "kbtf.errors": (
+        "BaseError",
+        "BtfError",
+        "BtfIdsError",
+        "ElfError",
+        "KbtfError",
+        "ToolError",
+        "UsageError",
+    ),
+    "kbtf.host.config": ("Config", "OptionGroup"),
+    "kbtf.host.markers": ("hookimpl",),
+    "kbtf.host.pipeline": ("Output",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Base",
+    "BaseError",
+    "Btf",
+    "BtfBuilder",
+    "BtfError",
+    "BtfIds",
+    "BtfIdsError",
+    "BtfType",
+    "Config",
+    "Distilled",
+    "ElfError",
+    "ElfImage",
+    "KbtfError",
+    "Kind",
+    "Module",
+    "ModuleBtf",
+    "OptionGroup",
+    "Output",
+    "ToolError",
+    "UsageError",
+    "distill",
+    "hookimpl",
+    "ids_mismatch",
+    "module_btf_support",
+    "open_base",
+    "open_btf",
+    "read_ids",
+    "resolve_ids",
+    "rewrite_ids",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'kbtf' has no attribute '{name}'")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

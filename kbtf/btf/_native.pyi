@@ -37,3 +37,6 @@ class Index:
 
 def distill(split: Index, /) -> tuple[bytes, bytes, bytes, bytes]:
     """New base, new split, and the old ids (u32, native) that were kept and moved."""
+
+def check_fit(split: Index, /) -> None:
+    """BtfError if the references of *split* into its base make no sense."""

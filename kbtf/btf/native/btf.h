@@ -248,6 +248,9 @@ int btf_name_index(struct btf *btf, struct btf_error *err);
 uint32_t btf_find(const struct btf *btf, const char *name, size_t length);
 uint32_t btf_find_next(const struct btf *btf, uint32_t id);
 
+/* 0 if the references of split BTF into its base make sense, -1 and why if not. */
+int btf_fits(const struct btf *split, struct btf_error *err);
+
 /* A table of strings that is being written. */
 struct strtab {
 	const struct strtab *base; /* whose strings are not repeated, or NULL */

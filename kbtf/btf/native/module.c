@@ -228,18 +228,38 @@ static PyObject *bytes_of(const void *bytes, size_t length)
 	return PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
 }
 
+static const struct btf *btf_of(PyObject *object)
+{
+	if ((PyObject *)Py_TYPE(object) == index_type)
+		return &((Index *)object)->btf;
+	PyErr_SetString(PyExc_TypeError, "an Index is needed");
+	return NULL;
+}
+
+static PyObject *check_fit(PyObject *module, PyObject *arg)
+{
+	const struct btf *split = btf_of(arg);
+	struct btf_error err;
+
+	(void)module;
+	if (!split)
+		return NULL;
+	if (btf_fits(split, &err))
+		return raise_btf_error(&err);
+	return Py_NewRef(Py_None);
+}
+
 static PyObject *distill(PyObject *module, PyObject *arg)
 {
+	const struct btf *split = btf_of(arg);
 	struct distilled out;
 	struct btf_error err;
 	PyObject *result;
 
 	(void)module;
-	if ((PyObject *)Py_TYPE(arg) != index_type) {
-		PyErr_SetString(PyExc_TypeError, "split must be an Index");
+	if (!split)
 		return NULL;
-	}
-	if (btf_distill(&((Index *)arg)->btf, &out, &err))
+	if (btf_distill(split, &out, &err))
 		return raise_btf_error(&err);
 	result = Py_BuildValue("(NNNN)", bytes_of(out.base.bytes, out.base.length),
 			       bytes_of(out.split.bytes, out.split.length),
@@ -250,6 +270,7 @@ static PyObject *distill(PyObject *module, PyObject *arg)
 }
 
 static PyMethodDef methods[] = {
+	{"check_fit", check_fit, METH_O, NULL},
 	{"distill", distill, METH_O, NULL},
 	{NULL, NULL, 0, NULL},
 };

@@ -1,0 +1,107 @@
+"""The command line: one file a command, imported when it is the one that is run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from kbtf.btf import _native
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "run": "give modules resilient BTF",
+    "show": "show what BTF modules have",
+    "distill": "distil split BTF into a small base and a split on it",
+    "extract": "write out one section of a module",
+    "base": "find the BTF of a kernel, show and extract it",
+    "plugins": "list the plugins and their hooks",
+    "demo": "run the four phases on a module that comes with kbtf",
+}
+
+
+class Terminated(SystemExit):
+    """SIGTERM, as an exception, so that whatever is open is cleaned up."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``kbtf`` with the arguments *argv*, those of the process by default."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if args in (["--version"], ["-V"]):
+        print(f"kbtf {_native.VERSION}")
+        return 0
+    from kbtf.errors import KbtfError, os_error
+
+    _prepare_process()
+    try:
+        return _run(args)
+    except KbtfError as error:
+        return _fail(args, error)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(args, os_error(error))
+    except MemoryError:
+        return _fail(args, KbtfError("out of memory"))
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        # An error while flushing belongs to us, not to the interpreter's exit.
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _prepare_process() -> None:
+    import signal
+
+    def terminate(signum: int, frame: object) -> NoReturn:
+        raise Terminated(143)
+
+    signal.signal(signal.SIGTERM, terminate)
+    for stream in (sys.stdout, sys.stderr):
+        # Names in BTF and paths need not be text in the user's locale.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="backslashreplace")
+
+
+def _fail(args: list[str], error: Exception) -> int:
+    if "--debug" in args:
+        import traceback
+
+        traceback.print_exc()
+    print_error(error)
+    return int(getattr(error, "exit_code", 3))
+
+
+def print_error(error: object) -> None:
+    """Say on standard error what went wrong, in one line."""
+    text = str(error).replace("\n", "\\n")
+    print(f"kbtf: error: {text}", file=sys.stderr)
+
+
+def print_warning(text: object) -> None:
+    """Say on standard error what is probably wrong, in one line."""
+    line = str(text).replace("\n", "\\n")
+    print(f"kbtf: warning: {line}", file=sys.stderr)
+
+
+def _run(args: list[str]) -> int:
+    command = next((arg for arg in args if not arg.startswith("-")), None)
+    if command in COMMANDS and args[0] == command:
+        from kbtf.cli._parser import parse_own
+
+        return parse_own(command, args[1:])
+    from kbtf.cli._parser import parse_any
+
+    parsed: argparse.Namespace | int = parse_any(args)
+    if isinstance(parsed, int):
+        return parsed
+    return int(parsed.run(parsed))

@@ -1,0 +1,32 @@
+"""``kbtf extract``: one section of a module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbtf.cli._common import add_output, write_bytes
+
+if TYPE_CHECKING:
+    import argparse
+
+DESCRIPTION = "Write out the contents of one section of a module, compressed or not."
+EXAMPLE = """\
+  kbtf extract mymodule.ko.xz .BTF.base -o mymodule.base"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("module", metavar="MODULE")
+    parser.add_argument("section", metavar="SECTION", help="for instance .BTF")
+    add_output(parser, "the section")
+
+
+def run(args: argparse.Namespace) -> int:
+    from kbtf.elf.module import Module
+    from kbtf.errors import ElfError
+
+    module = Module.open(args.module)
+    data = module.image.data(args.section)
+    if data is None:
+        raise ElfError(f"no section {args.section}", file=args.module)
+    write_bytes(data, args.output)
+    return 0

@@ -1,0 +1,160 @@
+"""``kbtf run``: the four phases on modules."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from kbtf.cli import print_error, print_warning
+from kbtf.cli._options import add_base_options, load
+from kbtf.errors import KbtfError, UsageError, os_error
+from kbtf.host.bases import BaseFinder
+from kbtf.host.config import OptionGroup
+from kbtf.host.pipeline import Outcome, Size, failed, run_module
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kbtf.host.config import Config
+
+DESCRIPTION = """\
+Give linked modules resilient BTF: .BTF, .BTF.base and resolved .BTF_ids.
+
+Each module passes four phases (after-link, distill, resolve-btfids, embed-sections) and is then
+replaced whole, or not at all.  A second run changes nothing."""
+EXAMPLE = """\
+  kbtf run mymodule.ko
+  kbtf run --base /boot/vmlinuz-6.12.0 -o out/ *.ko"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("modules", nargs="+", metavar="MODULE", help="a linked .ko[.gz|.xz|.zst]")
+    parser.add_argument(
+        "-o", dest="output", metavar="OUT|DIR", help="write there instead of replacing the module"
+    )
+    parser.add_argument(
+        "--depfile", metavar="FILE", help="write what the output depends on, as make and ninja read"
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON document")
+    verbosity = parser.add_mutually_exclusive_group()
+    verbosity.add_argument("-q", "--quiet", action="store_true", help="print only errors")
+    verbosity.add_argument("-v", "--verbose", action="store_true", help="print notes too")
+
+
+def add_options(group: OptionGroup) -> None:
+    """Options of the run that may also stand in the configuration."""
+    add_base_options(group)
+    group.add(
+        "--strip-signature",
+        action="store_true",
+        default=False,
+        help="take off a signature, which any change makes invalid",
+    )
+    group.add(
+        "--dry-run",
+        action="store_true",
+        default=False,
+        help="do everything but write",
+    )
+
+
+def run_with_plugins(parser: argparse.ArgumentParser, args: list[str]) -> int:
+    group = OptionGroup()
+    add_options(group)
+    parsed, config, manager = load(parser, args, group)
+    outputs = _outputs(parsed.modules, parsed.output)
+    if parsed.depfile and len(outputs) > 1:
+        raise UsageError("--depfile is for one module")
+    bases = BaseFinder(config)
+    outcomes = []
+    for path, output in zip(parsed.modules, outputs, strict=True):
+        try:
+            outcome = run_module(path, output, manager, config, bases)
+        except OSError as error:
+            outcome = failed(path, output, os_error(error))
+        except KbtfError as error:
+            if parsed.debug:
+                raise
+            outcome = failed(path, output, error)
+        outcomes.append(outcome)
+        if not parsed.json:
+            _print(outcome, quiet=parsed.quiet, verbose=parsed.verbose)
+    if parsed.json:
+        _print_json(outcomes)
+    code = max(outcome.exit_code for outcome in outcomes)
+    if parsed.depfile and not code and not config["dry-run"]:
+        _write_depfile(parsed.depfile, outcomes[0], config)
+    return code
+
+
+def _outputs(modules: list[str], output: str | None) -> list[str]:
+    if output is None:
+        return modules
+    if output.endswith("/") or os.path.isdir(output):
+        if not os.path.isdir(output):
+            raise KbtfError("no such directory", file=output)
+        outputs = [os.path.join(output, os.path.basename(module)) for module in modules]
+        if len(set(outputs)) < len(outputs):
+            raise UsageError(f"two of the modules would be written to one file in {output}")
+        return outputs
+    if len(modules) > 1:
+        raise UsageError(f"{output} is no directory, and there are {len(modules)} modules")
+    return [output]
+
+
+def _print(outcome: Outcome, *, quiet: bool, verbose: bool) -> None:
+    for warning in () if quiet else outcome.warnings:
+        print_warning(f"{outcome.module}: {warning}")
+    if outcome.status == "failed":
+        print_error(outcome.reason)
+    elif not quiet:
+        print(f"{outcome.output}: {_what(outcome)}")
+        for note in outcome.notes if verbose else ():
+            print(f"  {note}")
+        if verbose and outcome.base:
+            print(f"  base {outcome.base}")
+
+
+def _what(outcome: Outcome) -> str:
+    if outcome.status == "skipped":
+        return f"skipped: {outcome.reason}"
+    parts = [_sized(".BTF", outcome.btf)]
+    if outcome.btf_base:
+        parts.append(_sized(".BTF.base", outcome.btf_base))
+    if outcome.ids is not None:
+        parts.append(f".BTF_ids {outcome.ids} ids")
+    end = " (unchanged)" if outcome.status == "unchanged" else ""
+    return ", ".join(parts) + end
+
+
+def _sized(section: str, size: Size | None) -> str:
+    return f"{section} {size.types} types, {size.bytes} bytes" if size else f"no {section}"
+
+
+def _print_json(outcomes: list[Outcome]) -> None:
+    import json
+
+    json.dump({"modules": [_plain(outcome) for outcome in outcomes]}, sys.stdout, indent=2)
+    print()
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    row = outcome._asdict()
+    for key in ("btf", "btf_base"):
+        row[key] = row[key]._asdict() if row[key] else None
+    del row["exit_code"]
+    return row
+
+
+def _write_depfile(path: str, outcome: Outcome, config: Config) -> None:
+    from kbtf.elf.write import replace_file
+
+    needs = [outcome.module, *([outcome.base] if outcome.base else []), *config.files]
+    rule = f"{_escape(outcome.output)}: {' '.join(map(_escape, needs))}\n"
+    replace_file(path, rule.encode("utf-8", "surrogateescape"))
+
+
+def _escape(name: str) -> str:
+    """A file name as make and ninja read it in a depfile."""
+    return name.replace("\\", "\\\\").replace(" ", "\\ ").replace("#", "\\#").replace("$", "$$")
