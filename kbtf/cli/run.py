@@ -109,14 +109,15 @@ def _print(outcome: Outcome, *, quiet: bool, verbose: bool) -> None:
     if outcome.status == "failed":
         print_error(outcome.reason)
     elif not quiet:
-        print(f"{outcome.output}: {_what(outcome)}")
+        print(f"{outcome.output}: {summary(outcome)}")
         for note in outcome.notes if verbose else ():
             print(f"  {note}")
         if verbose and outcome.base:
             print(f"  base {outcome.base}")
 
 
-def _what(outcome: Outcome) -> str:
+def summary(outcome: Outcome) -> str:
+    """What was done to a module, for one line."""
     if outcome.status == "skipped":
         return f"skipped: {outcome.reason}"
     parts = [_sized(".BTF", outcome.btf)]

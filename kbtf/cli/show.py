@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     rows: list[dict[str, Any]] = []
     code = for_each(
-        args.modules, lambda path: rows.append(_describe(Module.open(path))), debug=args.debug
+        args.modules, lambda path: rows.append(describe(Module.open(path))), debug=args.debug
     )
     if args.json:
         import json
@@ -39,14 +39,20 @@ def run(args: argparse.Namespace) -> int:
         json.dump({"modules": rows}, sys.stdout, indent=2)
         print()
     elif rows:
-        print_table(
-            ("MODULE", "BTF", "BTF.base", "BTF_ids", "SIGNED", "COMPRESSED", "KERNEL"),
-            [_cells(row) for row in rows],
-        )
+        print_descriptions(rows)
     return code
 
 
-def _describe(module: Module) -> dict[str, Any]:
+def print_descriptions(rows: list[dict[str, Any]]) -> None:
+    """A table of what describe() says of modules."""
+    print_table(
+        ("MODULE", "BTF", "BTF.base", "BTF_ids", "SIGNED", "COMPRESSED", "KERNEL"),
+        [_cells(row) for row in rows],
+    )
+
+
+def describe(module: Module) -> dict[str, Any]:
+    """What BTF a module has, and what else decides whether it can be used."""
     from kbtf.btf_ids import read_ids
     from kbtf.elf.module import located
 
