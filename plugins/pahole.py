@@ -36,7 +36,7 @@ def kbtf_after_link(module: Module, config: Config) -> None:
     if module.has_btf:
         return
     if module.image.section(".debug_info") or module.image.section(".zdebug_info"):
-        module.btf = _encode(module, config["pahole"])
+        module.set_btf(_encode(module, config["pahole"]))
     elif module.btf_ids:
         raise KbtfError(
             "has .BTF_ids, but neither BTF nor DWARF to make it from",
@@ -62,7 +62,7 @@ def _encode(module: Module, pahole: str) -> Btf:
                 "-J",
                 *_flags(version),
                 "--btf_base",
-                module.base_path(),
+                module.base_path(folder),
                 f"--btf_encode_detached={encoded}",
                 source,
             ]

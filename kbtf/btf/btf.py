@@ -271,9 +271,13 @@ class Btf:
 
     def find_all(self, name: str, *kinds: Kind) -> list[BtfType]:
         """The types of that name and of one of *kinds* (any if none is given), ascending by id."""
-        found = self.base.find_all(name, *kinds) if self.base is not None else []
-        own = map(self.__getitem__, self.index.find(name.encode("utf-8", "surrogateescape")))
-        return found + [t for t in own if not kinds or t.kind in kinds]
+        raw = name.encode("utf-8", "surrogateescape")
+        found = (self[type_id] for type_id in self._find_ids(raw))
+        return [t for t in found if not kinds or t.kind in kinds]
+
+    def _find_ids(self, name: bytes) -> list[int]:
+        in_base = self.base._find_ids(name) if self.base is not None else []
+        return in_base + self.index.find(name)
 
     def find(self, name: str, *kinds: Kind) -> BtfType | None:
         """The first type of that name and of one of *kinds*, or None."""

@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import hashlib
 
-    from kbtf.elf.vmlinux import find_base, open_base
+    from kbtf.elf.find import find_base
+    from kbtf.elf.vmlinux import open_base
     from kbtf.elf.write import replace_file
 
     if args.path and (args.release or args.kdir):

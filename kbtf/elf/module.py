@@ -53,9 +53,9 @@ class Module:
         self.stripped = False
         """A signature was taken off."""
         with located(path):
-            self.compression = unpack.compression_of(data)
+            self.compression = unpack.recognise(data)
             if self.compression:
-                data = unpack.decompress(data, self.compression)
+                data = unpack.unpack(data)
             elf, self.signature = _split_signature(data)
             self.image = ElfImage(elf)
             if self.image.type != ET_REL:
@@ -63,7 +63,6 @@ class Module:
             self.modinfo = _read_modinfo(self.image)
         self._btf: Btf | None = None
         self._btf_base: Btf | None = None
-        self._read = False
 
     @classmethod
     def open(cls, path: str, *, find_base: Callable[[Module], Base] | None = None) -> Module:
@@ -125,9 +124,11 @@ class Module:
         """Some pass needed the base, and it was found."""
         return self._found is not None
 
-    def base_path(self) -> str:
-        """A file with the base that pahole takes as ``--btf_base``."""
-        return self.found_base.path
+    def base_path(self, folder: str) -> str:
+        """A file with the base that pahole takes as ``--btf_base``, made in *folder* if need be."""
+        from kbtf.elf.vmlinux import base_file
+
+        return base_file(self.found_base, folder)
 
     @property
     def has_btf(self) -> bool:
@@ -142,39 +143,27 @@ class Module:
     @property
     def btf_base(self) -> Btf | None:
         """The distilled base, None if the module has none."""
-        self._read_btf()
+        data = self.image.data(".BTF.base")
+        if self._btf_base is None and data:
+            with located(self.path, ".BTF.base"):
+                self._btf_base = Btf.parse(data)
         return self._btf_base
 
     @property
     def btf(self) -> Btf | None:
         """The split BTF, on the distilled base or on the vmlinux's; None if there is none."""
-        self._read_btf()
+        data = self.image.data(".BTF")
+        if self._btf is None and data:
+            if self.btf_base is None:
+                self._btf = self._parse_plain(data)
+            else:
+                with located(self.path, ".BTF"):
+                    self._btf = Btf.parse(data, self.btf_base)
         return self._btf
 
-    @btf.setter
-    def btf(self, btf: Btf | None) -> None:
-        self._read_btf()
-        self._btf = btf
-
-    def set_btf(self, btf: Btf, btf_base: Btf | None) -> None:
+    def set_btf(self, btf: Btf, btf_base: Btf | None = None) -> None:
         """Replace the split BTF, and the distilled base that it stands on."""
-        self._read = True
         self._btf, self._btf_base = btf, btf_base
-
-    def _read_btf(self) -> None:
-        if self._read:
-            return
-        split, base = self.image.data(".BTF"), self.image.data(".BTF.base")
-        if base:
-            with located(self.path, ".BTF.base"):
-                self._btf_base = Btf.parse(base)
-        if split:
-            if self._btf_base is not None:
-                with located(self.path, ".BTF"):
-                    self._btf = Btf.parse(split, self._btf_base)
-            else:
-                self._btf = self._parse_plain(split)
-        self._read = True
 
     def _parse_plain(self, split: bytes) -> Btf:
         """Split BTF on vmlinux, refused if it was made for another one than was found."""

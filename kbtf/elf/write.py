@@ -19,9 +19,6 @@ from kbtf.errors import KbtfError, MachineError, os_error
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-UNCHANGED = "unchanged"
-REPLACED = "replaced"
-
 _CHUNK = 1 << 20
 _RANDOM_BYTES = 8
 _ATTEMPTS = 100  # to create a temporary that no other run takes for a remnant
@@ -31,9 +28,9 @@ _OF_THE_OLD_CONTENT = ("security.ima", "security.evm")
 
 
 class Written(NamedTuple):
-    """What became of the target: UNCHANGED or REPLACED, and what its user should know."""
+    """Whether the target was replaced or held the data already, and what to tell its user."""
 
-    outcome: str
+    replaced: bool
     notes: list[str]
 
 
@@ -47,11 +44,11 @@ def replace_file(path: str, data: bytes | memoryview, *, like: str | None = None
     replacement = Replacement(path)
     try:
         if not replacement.stage(data, like=like):
-            return Written(UNCHANGED, [])
+            return Written(False, [])
         replacement.flush()
         replacement.commit()
         replacement.flush_folder()
-        return Written(REPLACED, replacement.notes)
+        return Written(True, replacement.notes)
     finally:
         replacement.close()
 
@@ -161,7 +158,7 @@ class Replacement:
         if like is None:
             return None
         try:
-            if not stat.S_ISREG(os.stat(like).st_mode):  # noqa: PTH116 - start-up time
+            if not stat.S_ISREG(os.stat(like).st_mode):
                 return None
             self._files.append(os.open(like, os.O_RDONLY | os.O_NONBLOCK))
         except OSError as error:
@@ -197,13 +194,13 @@ class Replacement:
 def _behind_links(path: str) -> str:
     """*path*, or what it links to.  Raises KbtfError if that is there but no regular file."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - start-up time
+        if not stat.S_ISREG(os.stat(path).st_mode):
             raise KbtfError("is no regular file", file=path)
     except FileNotFoundError:
         pass  # a new file, or a link to one
     except OSError as error:
         raise os_error(error, path) from error
-    return os.path.realpath(path) if os.path.islink(path) else path  # noqa: PTH114
+    return os.path.realpath(path) if os.path.islink(path) else path
 
 
 def _holds(file: int, data: memoryview) -> bool:

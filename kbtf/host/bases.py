@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.elf.vmlinux import find_base, open_base
+from kbtf.elf.find import find_base
+from kbtf.elf.vmlinux import open_base
 from kbtf.errors import BaseError, BaseNotFoundError
 
 if TYPE_CHECKING:

@@ -55,7 +55,7 @@ def kbtf_find_base(module: Module, config: Config) -> Base | None:
 
 @hookspec
 def kbtf_after_link(module: Module, config: Config) -> None:
-    """Phase 1: *module* is as the linker left it.  A pass gives it ``module.btf``.  Since 0.1."""
+    """Phase 1: *module* is as the linker left it.  A pass makes BTF.  Since 0.1."""
 
 
 @hookspec

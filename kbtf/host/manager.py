@@ -122,8 +122,8 @@ def make_manager(wanted: Iterable[str] = ()) -> Manager:
     manager = Manager()
     for plugin in _wanted_plugins(named, excluded):
         manager.register(plugin)
-    # Last, so that they are called first.
-    for name in BUILT_IN:
+    # Last, so that they are called first, and backwards, for pluggy calls the last one first.
+    for name in reversed(BUILT_IN):
         if name not in excluded:
             module = importlib.import_module(f"kbtf.plugins.{name}")
             manager.register(Plugin(name, _native.VERSION, "built-in", module))

@@ -1,0 +1,191 @@
+"""A folder of BTF that was unpacked from kernels, so that it is unpacked once.
+
+An entry is raw BTF in a file of the name ``<key>_<sha256>_<release>.btf``.  The key tells one state
+of the source file from every other; the hash is that of the contents and is checked at each use.
+A file's time of modification is that of its last use.  Whatever goes wrong here costs time only:
+no function raises an OSError.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from typing import NamedTuple
+
+MAX_ENTRIES = 32
+MAX_BYTES = 512 << 20
+_STALE_AFTER = 3600  # seconds that a temporary file may take
+_VERSION = "1"  # of what the contents of an entry are
+_OPEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class Entry(NamedTuple):
+    """BTF from the cache."""
+
+    data: mmap.mmap
+    path: str
+    release: str | None
+    """Of the kernel, if it was known when the entry was made."""
+
+
+def directory() -> str | None:
+    """The cache's folder, made if need be; None if there is none that only we can write to.
+
+    ``$KBTF_CACHE_DIR``, else for root /var/cache/kbtf, for others ``$XDG_CACHE_HOME/kbtf`` or
+    ``~/.cache/kbtf``.
+    """
+    path = os.environ.get("KBTF_CACHE_DIR") or _default_directory()
+    if not os.path.isabs(path):
+        return None
+    try:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            pass
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return None
+    is_private = found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o077
+    return path if stat.S_ISDIR(found.st_mode) and is_private else None
+
+
+def _default_directory() -> str:
+    if os.geteuid() == 0:
+        return "/var/cache/kbtf"  # sudo may leave us another user's home
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        if os.path.isabs(home) and os.stat(home).st_uid == os.geteuid():
+            return os.path.join(home, "kbtf")
+    except OSError:
+        pass
+    return os.path.expanduser("~/.cache/kbtf")
+
+
+def _key(source: os.stat_result) -> str:
+    numbers = (source.st_dev, source.st_ino, source.st_size, source.st_mtime_ns, source.st_ctime_ns)
+    return "-".join([_VERSION, *(f"{number:x}" for number in numbers)])
+
+
+def look_up(source: os.stat_result, folder: str) -> Entry | None:
+    """The entry made from the file in the state *source*, or None; a damaged one is dropped."""
+    prefix = _key(source) + "_"
+    for name in _names(folder):
+        if name.startswith(prefix) and name.endswith(".btf"):
+            digest, _, release = name.removesuffix(".btf").removeprefix(prefix).partition("_")
+            path = os.path.join(folder, name)
+            data = _checked(path, digest)
+            if data is not None:
+                return Entry(data, path, release or None)
+            drop(path)
+    return None
+
+
+def _checked(path: str, digest: str) -> mmap.mmap | None:
+    """The contents of an entry, if they are what they were and ours."""
+    try:
+        fd = os.open(path, os.O_RDONLY | _OPEN)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            return None
+        data = mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+        if _sha256(data) != digest:
+            return None
+        _mark_used(fd)
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(fd)
+    return data
+
+
+def _mark_used(fd: int) -> None:
+    try:
+        os.utime(fd)
+    except OSError:
+        pass  # a read-only file system: nothing is dropped there either
+
+
+def _sha256(data: mmap.mmap | memoryview) -> str:
+    from hashlib import sha256
+
+    return sha256(data).hexdigest()
+
+
+def drop(path: str) -> None:
+    """Remove an entry."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def store(source: os.stat_result, data: memoryview, release: str | None, folder: str) -> str | None:
+    """Keep *data* as what the file in the state *source* holds; the entry's path, None if it failed.
+
+    *release* must be a name that `kbtf.elf.release.is_release` takes.
+    """
+    if len(data) > MAX_BYTES:
+        return None
+    name = f"{_key(source)}_{_sha256(data)}_{release or ''}.btf"
+    path = os.path.join(folder, name)
+    temporary = os.path.join(folder, f".{os.getpid()}-{os.urandom(8).hex()}")
+    try:
+        _write(temporary, data)
+        os.rename(temporary, path)
+    except OSError:
+        drop(temporary)
+        return None
+    prune(folder)
+    return path
+
+
+def _write(path: str, data: memoryview) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600)
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    finally:
+        os.close(fd)
+
+
+def prune(folder: str, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
+    """Drop the entries that were not used for longest until the rest is within the bounds.
+
+    Temporary files whose writer must be dead go too.
+    """
+    total = kept = 0
+    newest = None
+    for used, size, name in sorted(_entries(folder), reverse=True):
+        newest = used if newest is None else newest
+        total += size
+        kept += 1
+        is_stale = name.startswith(".") and newest - used > _STALE_AFTER
+        if is_stale or kept > max_entries or total > max_bytes:
+            drop(os.path.join(folder, name))
+            total -= size
+            kept -= 1
+
+
+def _entries(folder: str) -> list[tuple[float, int, str]]:
+    """Time of the last use, size and name of each file."""
+    found = []
+    for name in _names(folder):
+        try:
+            entry = os.lstat(os.path.join(folder, name))
+        except OSError:
+            continue
+        if stat.S_ISREG(entry.st_mode):
+            found.append((entry.st_mtime, entry.st_size, name))
+    return found
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
