@@ -45,15 +45,15 @@ class IdSet(NamedTuple):
 
     name: str
     at: int
-    count: int
+    length: int
     is_set8: bool
 
     @property
     def id_words(self) -> range:
         """Where its ids stand."""
         if self.is_set8:
-            return range(self.at + 2, self.at + 2 + 2 * self.count, 2)
-        return range(self.at + 1, self.at + 1 + self.count)
+            return range(self.at + 2, self.at + 2 + 2 * self.length, 2)
+        return range(self.at + 1, self.at + 1 + self.length)
 
 
 class BtfIds(NamedTuple):
@@ -85,7 +85,7 @@ class BtfIds(NamedTuple):
     @property
     def list_names(self) -> list[str]:
         """The lists outside of sets that hold slots, by their label, in order."""
-        names = {}
+        names: dict[str, None] = {}
         for slot in self.list_slots:
             label = max((label for label in self.lists if label[0] <= slot.at), default=None)
             names[label[1] if label else slot.name] = None
@@ -126,7 +126,7 @@ def read_ids(image: ElfImage) -> BtfIds | None:
     words = struct.unpack(f"{order}{len(contents) // 4}I", contents)
     slots, sets, lists = [], [], []
     for symbol in image.symbols():
-        if symbol.shndx != section.index:
+        if symbol.shndx != section.number:
             continue
         if not symbol.name.startswith(PREFIX):
             if symbol.name:
@@ -247,11 +247,11 @@ def rewrite_ids(ids: BtfIds, new_id: Callable[[int], int]) -> Resolution:
 
 def _sort_sets(ids: BtfIds, words: list[int]) -> BtfIds:
     for id_set in ids.sets:
-        words[id_set.at] = id_set.count
+        words[id_set.at] = id_set.length
         if id_set.is_set8:
             pairs = sorted(((words[at], words[at + 1]) for at in id_set.id_words), key=_by_id)
             start = id_set.at + 2
-            words[start : start + 2 * id_set.count] = [word for pair in pairs for word in pair]
+            words[start : start + 2 * id_set.length] = [word for pair in pairs for word in pair]
         else:
             at = id_set.id_words
             words[at.start : at.stop] = sorted(words[at.start : at.stop])

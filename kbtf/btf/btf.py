@@ -195,7 +195,7 @@ class Btf:
     __slots__ = ("_data", "base", "index")
 
     def __init__(self, data: Data, base: Btf | None = None) -> None:
-        self.index = Index(data, base.index if base is not None else None)
+        self.index: Index = Index(data, base.index if base is not None else None)
         self.base = base
         self._data = data
 
@@ -258,8 +258,8 @@ class Btf:
             return BtfType(self, 0, Kind.UNKN, "void", False, 0, 0, ())
         if type_id < 0:
             raise IndexError(f"no type [{type_id}]")
-        kind, *rest = self.index.record(type_id)
-        return BtfType(self, type_id, Kind(kind), *rest)
+        kind, name, kind_flag, vlen, size_or_type, words = self.index.record(type_id)
+        return BtfType(self, type_id, Kind(kind), name, kind_flag, vlen, size_or_type, words)
 
     def string(self, offset: int) -> str:
         """The string at *offset*, here or in the base; IndexError."""

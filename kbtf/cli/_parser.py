@@ -13,8 +13,9 @@ class _Parser(argparse.ArgumentParser):
     """Errors in one line, as all others of ours; abbreviated options are refused."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+        kwargs["formatter_class"] = argparse.RawDescriptionHelpFormatter
+        kwargs["allow_abbrev"] = False
+        super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> Any:
         self.exit(2, f"kbtf: error: {message}; see '{self.prog} --help'\n")

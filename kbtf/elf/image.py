@@ -47,7 +47,7 @@ _LAYOUTS = {
 class Section(NamedTuple):
     """A section header, its name looked up."""
 
-    index: int
+    number: int
     name: str
     type: int
     flags: int
@@ -182,7 +182,7 @@ class ElfImage:
 
     def _extended_index(self, table: Section, index: int) -> int:
         for s in self.sections:
-            if s.type == SHT_SYMTAB_SHNDX and s.link == table.index:
+            if s.type == SHT_SYMTAB_SHNDX and s.link == table.number:
                 numbers = self.contents(s)
                 if 4 * index + 4 <= len(numbers):
                     return int(struct.unpack_from(self._order + "I", numbers, 4 * index)[0])
@@ -239,14 +239,14 @@ class ElfImage:
             offset = _append_aligned(out, data)
             old = self.section(name)
             if old is not None:
-                sections[old.index] = old._replace(offset=offset, size=len(data))
+                sections[old.number] = old._replace(offset=offset, size=len(data))
             else:
                 sections.append(
                     Section(len(sections), name, SHT_PROGBITS, 0, 0, offset, len(data), 0, 0, 4, 0)
                 )
         if new_names:
             offset = _append_aligned(out, name_table)
-            sections[names.index] = names._replace(offset=offset, size=len(name_table))
+            sections[names.number] = names._replace(offset=offset, size=len(name_table))
         self._write_table(out, sections, offsets)
 
     def _give_up_tail(self, out: bytearray, replaced: list[Section]) -> None:

@@ -1,4 +1,4 @@
-"""A small writer of ELF files, of both classes and byte orders, for tests of plugins and of kbtf."""
+"""A small writer of ELF files of both classes and byte orders, for tests."""
 
 from __future__ import annotations
 
