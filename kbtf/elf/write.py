@@ -91,7 +91,8 @@ class Replacement:
             temporary = self._create(stem, 0o666 if model is None else 0o600)
             _write_all(temporary, view)
             if model is not None:
-                _copy_attributes(model, temporary, self.notes)
+                # a new file loses nothing that its user would have to know
+                _copy_attributes(model, temporary, self.notes if old is not None else [])
         if old is not None and (names := os.fstat(old).st_nlink) > 1:
             others = "another name" if names == 2 else f"{names - 1} other names"
             self.notes.append(f"hard link broken: the old content stays under {others}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbtf.btf.builder import BtfBuilder
+from kbtf.btf.kinds import Kind
 from kbtf.testing.elfwriter import ElfSymbol, write_elf
 
 if TYPE_CHECKING:
@@ -88,3 +90,15 @@ def make_module(
     if btf_base is not None:
         contents[".BTF.base"] = btf_base
     return write_elf(contents, ids.symbols if ids else (), bits=bits, byte_order=byte_order)
+
+
+def make_base(*, module_members: Sequence[str] = ("btf_data", "btf_base_data")) -> BtfBuilder:
+    """The beginning of a kernel's BTF: int, and struct module with members of these names.
+
+    Those names tell whether the kernel can relocate (kbtf.module_btf_support).
+    """
+    base = BtfBuilder(byte_order="little")
+    integer = base.add_int("int", 4, encoding=1)
+    members = [(name, integer, 32 * at) for at, name in enumerate(module_members)]
+    base.add_composite(Kind.STRUCT, "module", 4 * len(members), members)
+    return base
