@@ -14,6 +14,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbtf.elf.attributes import copy_attributes
 from kbtf.errors import KbtfError, MachineError, os_error
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ _CHUNK = 1 << 20
 _RANDOM_BYTES = 8
 _ATTEMPTS = 100  # to create a temporary that no other run takes for a remnant
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-_NOT_OURS_TO_SET = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.ENODATA)
-_OF_THE_OLD_CONTENT = ("security.ima", "security.evm")
 
 
 class Written(NamedTuple):
@@ -92,7 +91,7 @@ class Replacement:
             _write_all(temporary, view)
             if model is not None:
                 # a new file loses nothing that its user would have to know
-                _copy_attributes(model, temporary, self.notes if old is not None else [])
+                copy_attributes(model, temporary, self.notes if old is not None else [])
         if old is not None and (names := os.fstat(old).st_nlink) > 1:
             others = "another name" if names == 2 else f"{names - 1} other names"
             self.notes.append(f"hard link broken: the old content stays under {others}")
@@ -288,74 +287,6 @@ def _is_at(folder: int, name: str, file: int) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(there, os.fstat(file))
-
-
-def _copy_attributes(model: int, file: int, notes: list[str]) -> None:
-    """Give *file* the owner, extended attributes and mode of *model*; note what is not allowed.
-
-    In this order: a change of owner drops attributes and mode bits, and a read-only mode would
-    refuse attributes.
-    """
-    wanted = os.fstat(model)
-    mode = stat.S_IMODE(wanted.st_mode)
-    if not _copy_owner(wanted, file, notes):
-        mode &= ~(stat.S_ISUID | stat.S_ISGID)  # they would act for somebody else
-    _copy_extended(model, file, notes)
-    with _noting(notes, f"mode {mode:04o}"):
-        os.fchmod(file, mode)
-
-
-def _copy_owner(wanted: os.stat_result, file: int, notes: list[str]) -> bool:
-    """Whether *file* has the owner and the group of *wanted* now."""
-    now = os.fstat(file)
-    if now.st_gid != wanted.st_gid:
-        with _noting(notes, f"group {wanted.st_gid}"):
-            os.fchown(file, -1, wanted.st_gid)
-    if now.st_uid != wanted.st_uid:
-        with _noting(notes, f"owner {wanted.st_uid}"):
-            os.fchown(file, wanted.st_uid, -1)
-    now = os.fstat(file)
-    return (now.st_uid, now.st_gid) == (wanted.st_uid, wanted.st_gid)
-
-
-def _copy_extended(model: int, file: int, notes: list[str]) -> None:
-    wanted, now = _extended(model, notes), _extended(file, notes)
-    for name in now.keys() - wanted.keys():  # the folder's default ACL brings one
-        if not name.startswith("security."):
-            with _noting(notes, f"absence of {name}"):
-                os.removexattr(file, name)
-    for name, value in wanted.items():
-        if name in _OF_THE_OLD_CONTENT:
-            notes.append(f"{name} not kept: it vouches for the old content")
-        elif now.get(name) != value:
-            with _noting(notes, name):
-                os.setxattr(file, name, value)
-
-
-def _extended(file: int, notes: list[str]) -> dict[str, bytes]:
-    """The extended attributes of *file*: those that can be read."""
-    try:
-        names = os.listxattr(file)
-    except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:
-            raise
-        return {}
-    values = {}
-    for name in names:
-        with _noting(notes, name):
-            values[name] = os.getxattr(file, name)
-    return values
-
-
-@contextmanager
-def _noting(notes: list[str], what: str) -> Iterator[None]:
-    """An attribute that is not ours to set is a note, no error."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NOT_OURS_TO_SET:
-            raise
-        notes.append(f"{what} not kept: {_reason(error)}")
 
 
 @contextmanager
