@@ -30,10 +30,11 @@ def main(headers: str) -> None:
         )
         module = HERE / "kfunc_module.ko"
         subprocess.run(
-            ["strip", "--strip-debug", "-o", module, build / "kfunc_module.ko"], check=True
+            ["strip", "--strip-debug", "-o", str(module), str(build / "kfunc_module.ko")],
+            check=True,
         )
         raw = Path(folder) / "vmlinux.btf"
-        dump = ["objcopy", "-O", "binary", "--only-section=.BTF", f"{headers}/vmlinux", raw]
+        dump = ["objcopy", "-O", "binary", "--only-section=.BTF", f"{headers}/vmlinux", str(raw)]
         subprocess.run(dump, check=True)
         packed = lzma.compress(raw.read_bytes(), preset=9 | lzma.PRESET_EXTREME)
     (HERE / "vmlinux.btf.xz").write_bytes(packed)

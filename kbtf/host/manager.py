@@ -59,7 +59,7 @@ class Manager:
             self.pluggy.register(plugin.module, name=plugin.name)
             self.pluggy.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
-            what = str(error).partition("\n")[0].replace("\n", " ")
+            what = " ".join(str(error).split())
             raise PluginError(f"plugin {plugin.name} ({plugin.origin}): {what}") from error
         unmarked = [
             name

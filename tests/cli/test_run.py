@@ -56,10 +56,12 @@ def kfuncs_on(base: Btf) -> Btf:
 KFUNCS = make_ids(set8s={"kfuncs": [("func", "do_add", TRUSTED), ("func", "do_sleep", SLEEPABLE)]})
 
 
-def write_module(folder: Path, btf: Btf | None, ids: Ids | None = KFUNCS, **more: bool) -> Path:
+def write_module(
+    folder: Path, btf: Btf | None, ids: Ids | None = KFUNCS, *, intree: bool = False
+) -> Path:
     data = btf.to_bytes() if btf is not None else None
     path = folder / "tiny.ko"
-    path.write_bytes(make_module(btf=data, ids=ids, release=RELEASE, **more))
+    path.write_bytes(make_module(btf=data, ids=ids, release=RELEASE, intree=intree))
     return path
 
 

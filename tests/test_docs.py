@@ -1,0 +1,104 @@
+"""What README and docs show is run, and its output is what they show."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kbtf.host import hookspecs
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PLUGINS = (ROOT / "docs" / "plugins.md").read_text()
+
+
+def block(name: str) -> str:
+    """The code block of README behind the mark of that name."""
+    _, found, rest = README.partition(f"<!-- test: {name} -->\n")
+    assert found, name
+    return rest.split("```")[1].partition("\n")[2]
+
+
+def normalised(text: str) -> list[str]:
+    """Lines without what differs between machines: releases, numbers, widths, pahole's notes."""
+    text = re.sub(r"\d+\.\d+\.\d+\S*", "RELEASE", text)
+    lines = [" ".join(re.sub(r"\d+", "N", line).split()) for line in text.splitlines()]
+    return [line for line in lines if not line.startswith("pahole N.N:")]
+
+
+def run_session(session: str, folder: Path) -> None:
+    """Run each command of a console block and compare what it prints with what is shown."""
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    env.pop("KBTF_BASE", None)
+    for part in session.split("$ ")[1:]:
+        command, _, shown = part.partition("\n")
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert normalised(done.stdout) == normalised(shown), command
+
+
+@pytest.mark.integration
+def test_the_sessions_of_readme_show_what_happens(kfunc_module: Path, tmp_path: Path) -> None:
+    shutil.copy(kfunc_module, tmp_path)
+    run_session(block("session"), tmp_path)
+
+    (tmp_path / "mark.py").write_text(block("plugin"))
+    run_session(block("plugin session"), tmp_path)
+
+
+@pytest.mark.integration
+def test_the_python_of_readme_runs(vmlinux: Path, tmp_path: Path) -> None:
+    text = re.sub(r'"/boot/vmlinuz[^"]*"', repr(str(vmlinux)), block("python"))
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", text], capture_output=True, text=True, check=True
+    )
+    assert re.fullmatch(r"<STRUCT \[\d+\] 'task_struct'>\n", done.stdout)
+
+
+def test_the_use_of_readme_is_what_the_demo_ends_with() -> None:
+    last = (ROOT / "kbtf/cli/demo.py").read_text()
+    for line in ("make -C /lib/modules/$(uname -r)/build M=$PWD modules", "kbtf run mymodule.ko"):
+        assert line in README
+        assert line in last
+
+
+def test_every_hook_is_documented_with_its_arguments() -> None:
+    for name, hook in vars(hookspecs).items():
+        if name.startswith("kbtf_"):
+            arguments = ", ".join(inspect.signature(hook).parameters)
+            assert f"`{name}({arguments})`" in PLUGINS
+
+
+def test_every_command_is_in_readme() -> None:
+    from kbtf.cli import COMMANDS
+
+    for name in COMMANDS:
+        assert f"`kbtf {name}" in README, name
+
+
+def test_the_plugin_of_the_documentation_works(tmp_path: Path) -> None:
+    code = next(part for part in PLUGINS.split("```python\n")[1:]).partition("```")[0]
+    toml = PLUGINS.split("```toml\n")[2].partition("```")[0]
+    (tmp_path / "budget.py").write_text(code)
+    (tmp_path / "kbtf.toml").write_text(toml)
+    demo = ROOT / "kbtf" / "demo"
+    shutil.copy(demo / "kfunc_module.ko", tmp_path)
+    kbtf = [str(Path(sys.executable).parent / "kbtf"), "run"]
+    kbtf += ["--base", str(demo / "vmlinux.btf.xz")]
+    kbtf += ["-p", "./budget.py", "kfunc_module.ko"]
+
+    assert subprocess.run(kbtf, cwd=tmp_path, check=False).returncode == 0
+    (tmp_path / "kbtf.toml").write_text(toml.replace("2048", "20"))
+    shutil.copy(demo / "kfunc_module.ko", tmp_path)
+    done = subprocess.run(kbtf, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "over 20 bytes" in done.stderr
