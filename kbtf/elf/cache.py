@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+from contextlib import suppress
 from typing import NamedTuple
 
 MAX_ENTRIES = 32
@@ -40,10 +41,8 @@ def directory() -> str | None:
         return None
     try:
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        try:
+        if not os.path.lexists(path):
             os.mkdir(path, 0o700)
-        except FileExistsError:
-            pass
         found = os.lstat(path)
     except (OSError, ValueError):
         return None
@@ -104,10 +103,8 @@ def _checked(path: str, digest: str) -> mmap.mmap | None:
 
 
 def _mark_used(fd: int) -> None:
-    try:
+    with suppress(OSError):  # a read-only file system: nothing is dropped there either
         os.utime(fd)
-    except OSError:
-        pass  # a read-only file system: nothing is dropped there either
 
 
 def _sha256(data: mmap.mmap | memoryview) -> str:
@@ -118,19 +115,17 @@ def _sha256(data: mmap.mmap | memoryview) -> str:
 
 def drop(path: str) -> None:
     """Remove an entry."""
-    try:
+    with suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass
 
 
-def store(source: os.stat_result, data: memoryview, release: str | None, folder: str) -> str | None:
-    """Keep *data* as what the file in the state *source* holds; the entry's path, None if it failed.
+def store(source: os.stat_result, data: memoryview, release: str | None, folder: str) -> bool:
+    """Keep *data* as what the file in the state *source* holds; whether that worked.
 
     *release* must be a name that `kbtf.elf.release.is_release` takes.
     """
     if len(data) > MAX_BYTES:
-        return None
+        return False
     name = f"{_key(source)}_{_sha256(data)}_{release or ''}.btf"
     path = os.path.join(folder, name)
     temporary = os.path.join(folder, f".{os.getpid()}-{os.urandom(8).hex()}")
@@ -139,9 +134,9 @@ def store(source: os.stat_result, data: memoryview, release: str | None, folder:
         os.rename(temporary, path)
     except OSError:
         drop(temporary)
-        return None
+        return False
     prune(folder)
-    return path
+    return True
 
 
 def _write(path: str, data: memoryview) -> None:

@@ -33,8 +33,10 @@ def find_base(
     A vmlinux in the build directory *kdir* comes first and is taken of whatever release it is;
     then come the places where distributions put kernels, below *root*.  What is there but broken
     or of another release is passed over with a note in `Base.notes`; if there is nothing else, it
-    is the error.  BaseNotFoundError if there is nothing at all: its hint says where was looked.
+    is the error.  BaseNotFoundError, which says where was looked, if there is nothing at all.
     """
+    if not is_release(release):  # as part of a path it might lead anywhere
+        raise BaseNotFoundError(f"{release!r} is no kernel release")
     problems: list[KbtfError] = []
     paths = list(_candidates(release, kdir, root))
     for path in filter(os.path.lexists, _distinct(paths)):
@@ -57,8 +59,6 @@ def find_base(
 def _candidates(release: str, kdir: str | None, root: str) -> Iterator[str]:
     if kdir is not None:
         yield os.path.join(kdir, "vmlinux")
-    if not is_release(release):
-        return  # it would not stay within the folders
     for place in _PLACES:
         if place != _RUNNING or release == os.uname().release:
             yield os.path.join(root, place.format(release))

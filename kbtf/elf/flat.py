@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 # Magic, version 1, flags 0, in both byte orders.
 _STARTS = ((b"\x9f\xeb\x01\0", "<"), (b"\xeb\x9f\x01\0", ">"))
 _HEADER_LENGTHS = (24, 32)
+_MIN_TYPES = 1000  # the smallest kernel has ten times as many, a BPF program some hundred
 _TYPE_LEN = 12
+_MIN_SIZE = _MIN_TYPES * _TYPE_LEN
 _MAX_TRIES = 16
 
 
@@ -28,18 +30,18 @@ _MAX_STARTS = 1 << 16
 def find_btf(data: mmap.mmap | bytes) -> tuple[Btf, memoryview] | None:
     """The largest blob in *data* that is BTF and complete in itself, parsed and raw, or None.
 
-    Largest, because kernels also carry small ones in their built-in BPF programs
+    Largest, and not small, because kernels also carry the BTF of built-in BPF programs
     (kernel/bpf/preload, drivers/hid/bpf).  Few of those that look right are parsed.
     """
     for size, offset in nlargest(_MAX_TRIES, islice(_plausible_places(data), _MAX_STARTS)):
-        if not size:
+        if size < _MIN_SIZE:
             break
         blob = memoryview(data)[offset : offset + size]
         try:
             btf = Btf.parse(blob)
         except BtfError:
             continue
-        if len(btf):
+        if len(btf) >= _MIN_TYPES:
             return btf, blob
     return None
 

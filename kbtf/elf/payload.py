@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SECTOR = 512
 _PAYLOAD_SINCE = 0x208  # version of the boot protocol
+_MAX_HITS = 1 << 16
 _TRUNCATED = "the file is truncated"
 
 
@@ -85,7 +86,10 @@ def possible_payloads(data: mmap.mmap | bytes) -> Iterator[Payload]:
     """Whatever may be compressed data, in the order of the file; where they end is not known."""
     magics = {kind: form.magic for kind, form in FORMATS.items()}
     hits = {kind: data.find(magic) for kind, magic in magics.items()}
-    while hits := {kind: at for kind, at in hits.items() if at >= 0}:
+    for _ in range(_MAX_HITS):
+        hits = {kind: at for kind, at in hits.items() if at >= 0}
+        if not hits:
+            return
         kind, at = min(hits.items(), key=lambda hit: hit[1])
         if recognise(data, at) == kind:
             yield Payload(kind, at, len(data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 _BANNER = b"Linux version "
 _MAX_LEN = 64  # of a field of struct utsname
-_OTHERS = frozenset("._+-~")
+_MAX_HITS = 1000
 _SUFFIXES = (".old", ".bak", ".gz", ".xz", ".zst", ".lzma", ".bz2", ".lz4", ".debug", ".btf")
 
 
@@ -19,10 +20,9 @@ def is_release(text: str) -> bool:
     """Whether *text* can be a kernel's release, and so part of a path."""
     return (
         0 < len(text) <= _MAX_LEN
-        and text.isascii()
-        and text[0].isdigit()
+        and text[0] in "0123456789"
         and "." in text
-        and all(c.isalnum() or c in _OTHERS for c in text)
+        and all("!" <= c <= "~" and c != "/" for c in text)
     )
 
 
@@ -37,12 +37,12 @@ def boot_release(data: mmap.mmap | bytes) -> str | None:
 def banner_release(data: mmap.mmap | bytes, start: int = 0, end: int | None = None) -> str | None:
     """The release in linux_banner (init/version-timestamp.c), looked for between two offsets."""
     end = len(data) if end is None else end
-    at = data.find(_BANNER, start, end)
-    while at >= 0:
-        release = _first_word(data, at + len(_BANNER))
-        if release is not None:
+    for _ in range(_MAX_HITS):
+        at = data.find(_BANNER, start, end)
+        release = _first_word(data, at + len(_BANNER)) if at >= 0 else None
+        if release is not None or at < 0:
             return release
-        at = data.find(_BANNER, at + 1, end)
+        start = at + 1
     return None
 
 
@@ -67,7 +67,7 @@ def _release_in(path: str) -> str | None:
         stem, _, release = name.partition("-")
         if stem in ("vmlinux", "vmlinuz"):
             return _known(_without_suffixes(release))
-    for parent, folder in zip(folders, folders[1:], strict=False):
+    for parent, folder in pairwise(folders):
         if parent == "modules" and "/lib/modules/" in path:
             return _known(folder)
         if folder.startswith("linux-headers-"):

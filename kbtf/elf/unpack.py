@@ -38,11 +38,14 @@ if TYPE_CHECKING:
     class _Decoder(Protocol):
         """What bz2, lzma and zstd have in common."""
 
-        eof: bool
-        needs_input: bool
-        unused_data: bytes
+        @property
+        def eof(self) -> bool: ...
+        @property
+        def needs_input(self) -> bool: ...
+        @property
+        def unused_data(self) -> bytes: ...
 
-        def decompress(self, data: bytes | memoryview, max_length: int) -> bytes: ...
+        def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
 class _Format(NamedTuple):
@@ -89,7 +92,8 @@ def _is_plausible(kind: str, head: bytes) -> bool:
             return False
         dictionary, size = struct.unpack_from("<IQ", head, 1)
         low = dictionary & -dictionary
-        return dictionary in (low, 3 * low) and (size <= _ANY_OUTPUT or size == 2**64 - 1)
+        known = dictionary and dictionary in (low, 3 * low)
+        return bool(known and (size <= _ANY_OUTPUT or size == 2**64 - 1))
     return True
 
 
@@ -191,7 +195,7 @@ def _streams(kind: str, data: Slices, offset: int, end: int) -> Iterator[bytes]:
             try:
                 part = decoder.decompress(chunk, _OUT)
             except errors as error:
-                raise KbtfError(f"corrupt: {error}") from error
+                raise KbtfError(f"cannot be decoded: {error}") from error
             except MemoryError as error:
                 raise MachineError("unpacking takes more memory than there is") from error
             if part:
@@ -233,7 +237,7 @@ class _Gzip:
     def unused_data(self) -> bytes:
         return self._decoder.unused_data
 
-    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
+    def decompress(self, data: bytes, max_length: int) -> bytes:
         part = self._decoder.decompress(self._decoder.unconsumed_tail + data, max_length)
         self.needs_input = not self._decoder.unconsumed_tail and len(part) < max_length
         return part
@@ -261,7 +265,7 @@ def _lz4_blocks(data: Slices, offset: int, end: int) -> Iterator[bytes]:
         try:
             part = block.decompress(data[offset : offset + size], uncompressed_size=_LZ4_BLOCK)
         except block.LZ4BlockError as error:
-            raise KbtfError(f"corrupt: {error}") from error
+            raise KbtfError(f"cannot be decoded: {error}") from error
         except MemoryError as error:
             raise MachineError("unpacking takes more memory than there is") from error
         offset += size
