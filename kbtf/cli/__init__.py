@@ -23,16 +23,33 @@ COMMANDS = {
 }
 
 
-class Terminated(SystemExit):
+class Terminated(BaseException):
     """SIGTERM, as an exception, so that whatever is open is cleaned up."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``kbtf`` with the arguments *argv*, those of the process by default."""
     args = list(sys.argv[1:] if argv is None else argv)
-    if args in (["--version"], ["-V"]):
-        print(f"kbtf {_native.VERSION}")
+    try:
+        if args in (["--version"], ["-V"]):
+            print(f"kbtf {_native.VERSION}")
+            code = 0
+        else:
+            code = _run_guarded(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        _drop_output()
         return 0
+    except OSError as error:
+        _drop_output()
+        print_error(f"standard output: {(error.strerror or str(error)).lower()}")
+        return 4
+    return code
+
+
+def _run_guarded(args: list[str]) -> int:
+    """Run a command; whatever stops it becomes one line and an exit code."""
     from kbtf.errors import KbtfError, os_error
 
     _prepare_process()
@@ -41,30 +58,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KbtfError as error:
         return _fail(args, error)
     except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        raise
     except OSError as error:
         return _fail(args, os_error(error))
     except MemoryError:
         return _fail(args, KbtfError("out of memory"))
     except KeyboardInterrupt:
         return 130
-    finally:
-        # An error while flushing belongs to us, not to the interpreter's exit.
-        try:
-            sys.stdout.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Terminated:
+        return 143
+
+
+def _drop_output() -> None:
+    """Send what is still buffered nowhere, so that nothing fails at the interpreter's exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _prepare_process() -> None:
     import signal
 
     def terminate(signum: int, frame: object) -> NoReturn:
-        raise Terminated(143)
+        raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # Names in BTF and paths need not be text in the user's locale.
         reconfigure = getattr(stream, "reconfigure", None)
@@ -94,11 +112,12 @@ def print_warning(text: object) -> None:
 
 
 def _run(args: list[str]) -> int:
-    command = next((arg for arg in args if not arg.startswith("-")), None)
-    if command in COMMANDS and args[0] == command:
+    if args[:1] == ["--debug"] and len(args) > 1:
+        args = [args[1], "--debug", *args[2:]]
+    if args and args[0] in COMMANDS:
         from kbtf.cli._parser import parse_own
 
-        return parse_own(command, args[1:])
+        return parse_own(args[0], args[1:])
     from kbtf.cli._parser import parse_any
 
     parsed: argparse.Namespace | int = parse_any(args)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kbtf.host.config import Config, OptionGroup, merge, read_table
-from kbtf.host.manager import Manager, make_manager
+from kbtf.host.manager import Manager, make_manager, require_known
 
 if TYPE_CHECKING:
     import argparse
@@ -90,6 +90,8 @@ def _named_in(table: dict[str, Any], asked_for: str | None, file: str | None) ->
     from kbtf.errors import UsageError
 
     plugins = table.get("plugins", [])
+    if not plugins:
+        return []
     if not isinstance(plugins, list) or not all(isinstance(name, str) for name in plugins):
         raise UsageError("plugins is no list of names", file=file)
     for name in plugins:
@@ -99,4 +101,9 @@ def _named_in(table: dict[str, Any], asked_for: str | None, file: str | None) ->
                 file=file,
                 hint=f"use -p {name} or --config {file}",
             )
+    try:
+        require_known(plugins)
+    except UsageError as error:
+        error.file = file
+        raise
     return plugins

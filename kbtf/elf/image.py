@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Data = bytes | bytearray | memoryview | mmap.mmap
 
+SHT_NULL = 0
 SHT_PROGBITS = 1
 SHT_SYMTAB = 2
 SHT_NOBITS = 8
@@ -62,7 +63,7 @@ class Section(NamedTuple):
     @property
     def file_size(self) -> int:
         """How many bytes of the file it takes."""
-        return 0 if self.type == SHT_NOBITS else self.size
+        return 0 if self.type in (SHT_NULL, SHT_NOBITS) else self.size
 
 
 class Symbol(NamedTuple):
@@ -125,15 +126,17 @@ class ElfImage:
             return []
         if self._shstrndx >= len(rows):
             raise ElfError(f"section names in section {self._shstrndx} of {len(rows)}")
-        names = bytes(
-            self._slice(rows[self._shstrndx][4], rows[self._shstrndx][5], "section names")
-        )
+        names = None
+        if self._shstrndx:
+            _, _, _, _, offset, size, *_ = rows[self._shstrndx]
+            names = bytes(self._slice(offset, size, "section names"))
         sections = [
-            Section(index, _name_at(names, row[0], index), *row[1:])
+            Section(index, "" if names is None else _name_at(names, row[0], index), *row[1:])
             for index, row in enumerate(rows)
         ]
         for s in sections[1:]:
-            self._slice(s.offset, s.file_size, f"section {s.name}")
+            if s.file_size:
+                self._slice(s.offset, s.file_size, f"section {s.name}")
         return sections
 
     def _slice(self, offset: int, size: int, what: str) -> memoryview:
@@ -220,6 +223,8 @@ class ElfImage:
         if moved:
             if not self.sections:
                 raise ElfError("there is no section header table to add to")
+            if not self._shstrndx:
+                raise ElfError("there is no table of section names to add to")
             self._append(out, moved)
         return bytes(out)
 

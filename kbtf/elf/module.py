@@ -55,7 +55,10 @@ class Module:
         with located(path):
             self.compression = unpack.recognise(data)
             if self.compression:
-                data = unpack.unpack(data)
+                if self.compression not in unpack.MODULE_KINDS:
+                    name = unpack.FORMATS[self.compression].name
+                    raise ElfError(f"no kernel takes modules compressed as {name}")
+                data = unpack.unpack(data, whole=True)
             elf, self.signature = _split_signature(data)
             self.image = ElfImage(elf)
             if self.image.type != ET_REL:

@@ -63,6 +63,9 @@ FORMATS = {
     "lzo": _Format("LZO", b"\x89LZO\0\r\n\x1a\n"),
 }
 
+MODULE_KINDS = ("gz", "xz", "zst")
+"""What modules are compressed as: CONFIG_MODULE_COMPRESS_* of the kernel."""
+
 _IN, _OUT = 1 << 16, 1 << 17  # bytes at a time; more is not faster and costs memory
 _MAX_STREAMS = 1024  # joined to one file
 _XZ_MEMORY = 512 << 20  # the kernel's own largest dictionary is 128 MiB
@@ -128,10 +131,11 @@ def unpack(
     *,
     kind: str | None = None,
     budget: Budget | None = None,
+    whole: bool = False,
 ) -> bytes:
     """The unpacked bytes; arguments and errors are those of `unpack_to`."""
     parts = _Parts()
-    unpack_to(parts, data, offset, end, kind=kind, budget=budget)
+    unpack_to(parts, data, offset, end, kind=kind, budget=budget, whole=whole)
     try:
         return b"".join(parts)
     except MemoryError as error:
@@ -151,11 +155,12 @@ def unpack_to(
     *,
     kind: str | None = None,
     budget: Budget | None = None,
+    whole: bool = False,
 ) -> None:
     """Unpack what stands between *offset* and *end* into *out*.
 
     Streams of one kind that follow each other are joined as the formats' own tools do; whatever
-    else follows is left alone: kernels append their size.  *budget* is `output_limit` of the input
+    else follows is left alone, for kernels append their size, unless it must be *whole*.  *budget* is `output_limit` of the input
     where none is given.  KbtfError if the data are corrupt, truncated or pass the budget,
     MachineError if what it takes is not installed; errors of *out* pass through.
     """
@@ -165,7 +170,7 @@ def unpack_to(
         raise KbtfError("not compressed in any way that is known", where=f"offset 0x{offset:x}")
     budget = budget or Budget(output_limit(end - offset))
     try:
-        for part in _decoded(kind, data, offset, end):
+        for part in _decoded(kind, data, offset, end, whole):
             budget.take(len(part))
             out.write(part)
     except KbtfError as error:
@@ -173,15 +178,15 @@ def unpack_to(
         raise
 
 
-def _decoded(kind: str, data: Slices, offset: int, end: int) -> Iterator[bytes]:
+def _decoded(kind: str, data: Slices, offset: int, end: int, whole: bool) -> Iterator[bytes]:
     if kind == "lzo":
         raise MachineError("LZO is not supported", hint="unpack the file with lzop first")
     if kind == "lz4":
         return _lz4_blocks(data, offset, end)
-    return _streams(kind, data, offset, end)
+    return _streams(kind, data, offset, end, whole)
 
 
-def _streams(kind: str, data: Slices, offset: int, end: int) -> Iterator[bytes]:
+def _streams(kind: str, data: Slices, offset: int, end: int, whole: bool) -> Iterator[bytes]:
     new_decoder, errors = _decoder(kind)
     magic = FORMATS[kind].magic
     for _ in range(_MAX_STREAMS):
@@ -205,6 +210,8 @@ def _streams(kind: str, data: Slices, offset: int, end: int) -> Iterator[bytes]:
             stalled = not part
         offset -= len(decoder.unused_data)
         if offset + len(magic) > end or data[offset : offset + len(magic)] != magic:
+            if whole and any(bytes(data[offset:end])):  # zeros are padding
+                raise KbtfError(f"{end - offset} bytes follow that do not belong to it")
             return
     raise KbtfError(f"more than {_MAX_STREAMS} streams in one file")
 
@@ -279,7 +286,7 @@ def compress(data: bytes, kind: str) -> bytes:
     Equal input gives equal output: no name, no time.  xz has the CRC32 and the 1 MiB dictionary
     that the kernel's decoder for modules takes.
     """
-    if kind not in ("gz", "xz", "zst"):
+    if kind not in MODULE_KINDS:
         raise KbtfError(f"modules are not compressed as {kind!r}")
     codec = _codec(kind)
     if kind == "gz":

@@ -78,7 +78,7 @@ class Manager:
             return getattr(self.pluggy.hook, hook)(**arguments)
         except (KbtfError, OSError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(f"{self._culprit(error)}: {hook} raised {_words(error)}") from error
 
     def _culprit(self, error: BaseException) -> str:
@@ -136,15 +136,22 @@ def _wanted_plugins(named: list[str], excluded: set[str]) -> Iterator[Plugin]:
     names = [name for name in named if not _is_file(name)]
     if autoload or names or excluded:
         points = {point.name: point for point in installed_plugins()}
-    for name in (*names, *sorted(excluded)):
-        if name not in points and name not in BUILT_IN:
-            known = ", ".join(sorted([*points, *BUILT_IN]))
-            raise UsageError(f"no plugin {name}", hint=f"there are {known}")
+        require_known([*names, *excluded], points)
     for point in points.values():
         if (autoload or point.name in names) and point.name not in excluded:
             yield _load_entry_point(point)
     for path in filter(_is_file, named):
         yield _load_file(path)
+
+
+def require_known(names: Iterable[str], points: Iterable[str] | None = None) -> None:
+    """UsageError for a name, with or without ``no:``, that is no plugin's and no file's."""
+    if points is None:
+        points = [point.name for point in installed_plugins()]
+    known = sorted([*points, *BUILT_IN])
+    for name in (name.removeprefix("no:") for name in names):
+        if name not in known and not _is_file(name):
+            raise UsageError(f"no plugin {name}", hint=f"there are {', '.join(known)}")
 
 
 def _is_file(name: str) -> bool:
@@ -194,7 +201,7 @@ def _load_entry_point(point: EntryPoint) -> Plugin:
         module = importlib.import_module(module_name)
         for part in filter(None, attribute.split(".")):
             module = getattr(module, part)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"plugin {point.name} ({origin}) cannot be loaded: {_words(error)}",
             hint=f"leave it out with -p no:{point.name}",
@@ -212,6 +219,6 @@ def _load_file(path: str) -> Plugin:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"plugin {name} ({path}) cannot be loaded: {_words(error)}") from error
     return Plugin(name, str(getattr(module, "__version__", "")), path, module)
