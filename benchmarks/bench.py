@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Measures kbtf and its peers side by side: see README.md.
+
+Exit code: 0 all bars hold, 1 one does not, 2 usage or an editable install, 4 nothing to measure on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import real
+from inputs import KBTF, ROOT, Inputs, package
+from measures import MEASURES, Result
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure kbtf and its peers side by side.")
+    parser.add_argument("--json", action="store_true", help="print a JSON document")
+    parser.add_argument("--repeat", type=int, default=21, metavar="N", help="pairs (default: 21)")
+    parser.add_argument(
+        "--only", choices=MEASURES, action="append", metavar="NAME", help=", ".join(MEASURES)
+    )
+    parser.add_argument(
+        "--corpus",
+        type=Path,
+        default=ROOT.parent / "shared" / "corpus",
+        metavar="DIR",
+        help="with base/ and split/ (default: %(default)s)",
+    )
+    options = parser.parse_args()
+    if options.repeat < 1:
+        parser.error("--repeat must be at least 1")
+    return options
+
+
+def require_installed() -> None:
+    """Measure what users have: files in site-packages, compiled, with a console script."""
+    if (package().parent / "meson.build").exists():
+        sys.exit(f"bench: {package()} is a source tree: install kbtf with pip, not editable")
+    if not KBTF.exists():
+        sys.exit(f"bench: {KBTF} is missing: run the Python that kbtf was installed for")
+
+
+def measure(names: list[str], inputs: Inputs, repeat: int) -> list[Result]:
+    results: list[Result] = []
+    for name in names:
+        try:
+            results.extend(MEASURES[name](inputs, repeat))
+        except real.Missing as error:
+            print(f"skipped: {name}: {error}", file=sys.stderr)
+    return results
+
+
+def machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{len(models)} x {models[0] if models else platform.machine()}, {python}"
+
+
+def plain(result: Result) -> dict[str, object]:
+    derived = {"ratio": result.ratio, "value": result.value, "holds": result.holds}
+    return {**result._asdict(), **derived}
+
+
+def row(result: Result) -> list[str]:
+    bar = {"ratio": "{:g} x", "more": "+{:g} {}", "most": "{:g} {}"}[result.compared]
+    return [
+        result.name,
+        result.what,
+        f"{result.kbtf:.2f} {result.unit}",
+        f"{result.peer:.2f} {result.unit}" if result.peer is not None else "-",
+        f"{result.ratio:.2f}" if result.ratio is not None else "-",
+        bar.format(result.bar, result.unit),
+        "yes" if result.holds else "NO",
+    ]
+
+
+def print_table(results: list[Result]) -> None:
+    print(f"measured on {machine()}")
+    head = ["name", "what; peer", "kbtf", "peer", "ratio", "at most", "holds"]
+    rows = [head, ["---"] * len(head), *map(row, results)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        print(f"| {' | '.join(padded)} |")
+
+
+def main() -> int:
+    options = arguments()
+    try:
+        require_installed()
+    except SystemExit as error:
+        print(error, file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="kbtf-bench-") as folder:
+        inputs = Inputs(options.corpus, Path(folder))
+        results = measure(options.only or list(MEASURES), inputs, options.repeat)
+    if not results:
+        return 4
+    if options.json:
+        rows = [plain(result) for result in results]
+        print(json.dumps({"machine": machine(), "repeat": options.repeat, "results": rows}))
+    else:
+        print_table(results)
+    return 0 if all(result.holds for result in results) else 1
+
+
+sys.exit(main())

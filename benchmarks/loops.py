@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""What kbtf does many times in one process, as the bench commands of tests/oracles/btf_oracle.c.
+
+loops.py distill REPEAT BASE SPLIT... or loops.py parse REPEAT BASE COUNT prints a JSON list: the
+nanoseconds of each repetition.  Files are in memory and the base is parsed before the clock starts.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbtf import Btf, distill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def distill_all(base: Btf, splits: list[bytes]) -> None:
+    for data in splits:
+        result = distill(Btf.parse(data, base))
+        result.base.to_bytes()
+        result.split.to_bytes()
+
+
+def parse(data: bytes, count: int) -> None:
+    for _ in range(count):
+        Btf.parse(data)
+
+
+def timed(repeat: int, work: Callable[[], None]) -> list[int]:
+    took = []
+    for _ in range(repeat):
+        start = time.perf_counter_ns()
+        work()
+        took.append(time.perf_counter_ns() - start)
+    return took
+
+
+def main() -> None:
+    what, repeat, base, *rest = sys.argv[1:]
+    data = Path(base).read_bytes()
+    if what == "distill":
+        parsed = Btf.parse(data)
+        splits = [Path(path).read_bytes() for path in rest]
+        took = timed(int(repeat), lambda: distill_all(parsed, splits))
+    else:
+        took = timed(int(repeat), lambda: parse(data, int(rest[0])))
+    print(json.dumps(took))
+
+
+main()

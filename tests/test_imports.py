@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""What a start imports: that is most of what a run on one module takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import kbtf
+
+DEMO = Path(kbtf.__file__).parent / "demo"
+
+# What pluggy and argparse themselves import is not here: re, enum, typing, inspect, warnings.
+SLOW = frozenset(
+    {
+        "_hashlib",
+        "bz2",
+        "compression.zstd",
+        "backports.zstd",
+        "dataclasses",
+        "elftools",
+        "hashlib",
+        "importlib.metadata",
+        "importlib.util",
+        "json",
+        "kbtf.elf.flat",
+        "kbtf.elf.payload",
+        "logging",
+        "lzma",
+        "pathlib",
+        "platform",
+        "random",
+        "shutil",
+        "subprocess",
+        "tempfile",
+        "tomllib",
+        "traceback",
+        "zlib",
+    }
+)
+
+
+def imported(*args: str) -> set[str]:
+    """The modules that ``kbtf`` with these arguments imports, beyond those of Python's start."""
+    code = (
+        "import sys; before = set(sys.modules)\n"
+        "from kbtf.cli import main; code = main(sys.argv[1:])\n"
+        "print(*set(sys.modules) - before, file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-P", "-c", code, *args]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_version_imports_nothing_of_pythons_but_future() -> None:
+    allowed = {"__future__", "kbtf", "kbtf.btf", "kbtf.btf._native", "kbtf.cli", "kbtf.errors"}
+    assert sorted(imported("--version") - allowed) == []
+
+
+def test_run_imports_nothing_slow(run_dir: Path) -> None:
+    base, module = run_dir / "vmlinux.btf", run_dir / "kfunc_module.ko"
+    base.write_bytes(kbtf.open_btf(str(DEMO / "vmlinux.btf.xz"), cache=False).to_bytes())
+    module.write_bytes((DEMO / module.name).read_bytes())
+    modules = imported("run", "--base", str(base), str(module))
+    assert "pluggy" in modules
+    assert sorted(modules & SLOW) == []
