@@ -5,13 +5,13 @@ The names below are the public interface; they are imported when first used (PEP
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # importing typing would take a third of the time of --version
 if TYPE_CHECKING:
     from kbtf.btf.btf import Btf, BtfType
     from kbtf.btf.builder import BtfBuilder
     from kbtf.btf.distill import Distilled, distill
     from kbtf.btf.kinds import Kind
+    from kbtf.btf.relocate import Relocation, relocate, relocate_with_ids
     from kbtf.btf.support import ModuleBtf, module_btf_support
     from kbtf.btf_ids import BtfIds, ids_mismatch, read_ids, resolve_ids, rewrite_ids
     from kbtf.elf.image import ElfImage
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         BtfIdsError,
         ElfError,
         KbtfError,
+        RelocationError,
         ToolError,
         UsageError,
     )
@@ -35,6 +36,7 @@ _HOMES = {
     "kbtf.btf.builder": ("BtfBuilder",),
     "kbtf.btf.distill": ("Distilled", "distill"),
     "kbtf.btf.kinds": ("Kind",),
+    "kbtf.btf.relocate": ("Relocation", "relocate", "relocate_with_ids"),
     "kbtf.btf.support": ("ModuleBtf", "module_btf_support"),
     "kbtf.btf_ids": ("BtfIds", "ids_mismatch", "read_ids", "resolve_ids", "rewrite_ids"),
     "kbtf.elf.image": ("ElfImage",),
@@ -46,6 +48,7 @@ _HOMES = {
         "BtfIdsError",
         "ElfError",
         "KbtfError",
+        "RelocationError",
         "ToolError",
         "UsageError",
     ),
@@ -74,6 +77,8 @@ __all__ = [
     "ModuleBtf",
     "OptionGroup",
     "Output",
+    "Relocation",
+    "RelocationError",
     "ToolError",
     "UsageError",
     "distill",
@@ -83,6 +88,8 @@ __all__ = [
     "open_base",
     "open_btf",
     "read_ids",
+    "relocate",
+    "relocate_with_ids",
     "resolve_ids",
     "rewrite_ids",
 ]

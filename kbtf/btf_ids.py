@@ -277,7 +277,7 @@ def ids_mismatch(ids: BtfIds, btf: Btf) -> str | None:
         for at in id_set.id_words:
             actual = ids.words[at]
             if actual and _named(btf, actual) not in expected:
-                return f"set {id_set.name} holds {_describe(btf, actual)}, which is not its own"
+                return f"set {id_set.name} holds {_describe(btf, actual)}"
     return None
 
 
@@ -291,5 +291,5 @@ def _named(btf: Btf, type_id: int) -> tuple[Kind, str] | None:
 def _describe(btf: Btf, type_id: int) -> str:
     named = _named(btf, type_id)
     if named is None:
-        return f"{type_id}, which no type has"
-    return f"{type_id}, which is {named[0].name} '{named[1]}'"
+        return f"{type_id}, the id of no type"
+    return f"{type_id}, the id of {named[0].name} '{named[1]}'"

@@ -40,6 +40,43 @@ class BtfError(KbtfError):
     """Malformed BTF, or a request that this BTF cannot satisfy."""
 
 
+class MisfitError(BtfError):
+    """A name or type id that is not there: as split BTF has them beside another base, or alone."""
+
+
+class RelocationError(BtfError):
+    """A type of a distilled base for which the target has none that fits, or too many.
+
+    *reason* is ``missing``, ``kind``, ``encoding``, ``size``, ``embedded`` (its size, which counts
+    because the module has it by value in a struct), ``ambiguous`` or ``string``.  For ``string``,
+    *type_id* is a type of the split and *name* is the string; else they are those of the
+    distilled type.  *size* is None for kinds without one.  *candidates* are types of the target
+    that have the name.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        file: str | None = None,
+        hint: str | None = None,
+        type_id: int = 0,
+        kind: str = "",
+        name: str = "",
+        size: int | None = None,
+        candidates: tuple[int, ...] = (),
+        reason: str = "",
+    ) -> None:
+        super().__init__(what, where=where, file=file, hint=hint)
+        self.type_id = type_id
+        self.kind = kind
+        self.name = name
+        self.size = size
+        self.candidates = candidates
+        self.reason = reason
+
+
 class ElfError(KbtfError):
     """Malformed ELF, or an ELF file that is not what was asked for."""
 

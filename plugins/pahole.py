@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import tempfile
 from typing import TYPE_CHECKING
 
 from kbtf import Btf, KbtfError, ToolError, hookimpl
@@ -48,6 +45,8 @@ def kbtf_after_link(module: Module, config: Config) -> None:
 
 
 def _encode(module: Module, pahole: str) -> Btf:
+    import tempfile
+
     version = _version(pahole)
     for since, what in _LACKS:
         if version < since:
@@ -84,6 +83,8 @@ def _flags(version: tuple[int, int]) -> list[str]:
 
 
 def _version(pahole: str) -> tuple[int, int]:
+    import re
+
     words = _run([pahole, "--version"])
     match = re.search(r"v?(\d+)\.(\d+)", words)
     if match is None:
@@ -93,6 +94,8 @@ def _version(pahole: str) -> tuple[int, int]:
 
 def _run(command: list[str]) -> str:
     """What a program says; ToolError with its own words if it fails."""
+    import subprocess
+
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     except FileNotFoundError as error:

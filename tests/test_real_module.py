@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import real
 
 from kbtf import ElfImage, Module
 from kbtf.cli import main

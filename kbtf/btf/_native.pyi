@@ -40,3 +40,12 @@ def distill(split: Index, /) -> tuple[bytes, bytes, bytes, bytes]:
 
 def check_fit(split: Index, /) -> None:
     """BtfError if the references of *split* into its base make no sense."""
+
+def relocate(
+    split: Index, target: Index, /
+) -> tuple[bytes, bytes] | tuple[str, int, int, int, bytes]:
+    """The split on *target*, and the target's ids (u32, native) by distilled id.
+
+    Where a type does not fit: the reason, its id, the id of the split type that embeds it, the
+    offset of the string at fault, and the ids of candidates (u32, native).
+    """

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
 from kbtf.btf import _native
 
+TYPE_CHECKING = False  # importing typing would take a third of the time of --version
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from typing import NoReturn
 
 COMMANDS = {
     "run": "give modules resilient BTF",
@@ -63,6 +64,8 @@ def _run_guarded(args: list[str]) -> int:
         return _fail(args, os_error(error))
     except MemoryError:
         return _fail(args, KbtfError("out of memory"))
+    except SystemExit as end:  # of argparse
+        return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
         return 130
     except Terminated:
@@ -92,11 +95,16 @@ def _prepare_process() -> None:
 
 def _fail(args: list[str], error: Exception) -> int:
     if "--debug" in args:
-        import traceback
-
-        traceback.print_exc()
+        print_traceback()
     print_error(error)
     return int(getattr(error, "exit_code", 3))
+
+
+def print_traceback() -> None:
+    """Say on standard error where the error at hand comes from."""
+    import traceback
+
+    traceback.print_exc()
 
 
 def print_error(error: object) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def for_each(paths: Iterable[str], do: Callable[[str], None], *, debug: bool) -> int:
     """Call *do* for each path; one that fails does not stop the others.  The exit code."""
-    from kbtf.cli import print_error
+    from kbtf.cli import print_error, print_traceback
     from kbtf.errors import KbtfError, os_error
 
     code = 0
@@ -25,7 +25,7 @@ def for_each(paths: Iterable[str], do: Callable[[str], None], *, debug: bool) ->
             do(path)
         except (KbtfError, OSError) as error:
             if debug:
-                raise
+                print_traceback()
             known = error if isinstance(error, KbtfError) else os_error(error, path)
             print_error(known)
             code = max(code, known.exit_code)

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import os
 from importlib import import_module
 from typing import Any
 
 from kbtf.cli import COMMANDS
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """As argparse's own, which asks shutil for the width and so loads four compressors."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_terminal_width() - 2)
+
+
+def _terminal_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
 class _Parser(argparse.ArgumentParser):
     """Errors in one line, as all others of ours; abbreviated options are refused."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["formatter_class"] = argparse.RawDescriptionHelpFormatter
+        kwargs["formatter_class"] = _Formatter
         kwargs["allow_abbrev"] = False
         super().__init__(*args, **kwargs)
 

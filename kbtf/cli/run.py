@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from kbtf.cli import print_error, print_warning
+from kbtf.cli import print_error, print_traceback, print_warning
 from kbtf.cli._options import add_base_options, load
 from kbtf.errors import KbtfError, UsageError, os_error
 from kbtf.host.bases import BaseFinder
@@ -71,12 +71,11 @@ def run_with_plugins(parser: argparse.ArgumentParser, args: list[str]) -> int:
     for path, output in zip(parsed.modules, outputs, strict=True):
         try:
             outcome = run_module(path, output, manager, config, bases)
-        except OSError as error:
-            outcome = failed(path, output, os_error(error))
-        except KbtfError as error:
+        except (KbtfError, OSError) as error:
             if parsed.debug:
-                raise
-            outcome = failed(path, output, error)
+                print_traceback()
+            known = error if isinstance(error, KbtfError) else os_error(error)
+            outcome = failed(path, output, known)
         outcomes.append(outcome)
         if not parsed.json:
             _print(outcome, quiet=parsed.quiet, verbose=parsed.verbose)

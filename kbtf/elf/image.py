@@ -240,6 +240,9 @@ class ElfImage:
         replaced = [s for s in sections if s.name in moved]
         replaced += [names] if new_names else []
         self._give_up_tail(out, replaced)
+        if new_names:
+            offset = _append_aligned(out, name_table)
+            sections[names.number] = names._replace(offset=offset, size=len(name_table))
         for name, data in moved.items():
             offset = _append_aligned(out, data)
             old = self.section(name)
@@ -249,9 +252,6 @@ class ElfImage:
                 sections.append(
                     Section(len(sections), name, SHT_PROGBITS, 0, 0, offset, len(data), 0, 0, 4, 0)
                 )
-        if new_names:
-            offset = _append_aligned(out, name_table)
-            sections[names.number] = names._replace(offset=offset, size=len(name_table))
         self._write_table(out, sections, offsets)
 
     def _give_up_tail(self, out: bytearray, replaced: list[Section]) -> None:

@@ -10,7 +10,15 @@ from kbtf.btf import _native
 from kbtf.btf.btf import Btf
 from kbtf.elf import unpack
 from kbtf.elf.image import ET_REL, ElfImage
-from kbtf.errors import BaseError, BaseNotFoundError, ElfError, KbtfError, SignedError, os_error
+from kbtf.errors import (
+    BaseError,
+    BaseNotFoundError,
+    ElfError,
+    KbtfError,
+    MisfitError,
+    SignedError,
+    os_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,13 +178,12 @@ class Module:
 
     def _parse_plain(self, split: bytes) -> Btf:
         """Split BTF on vmlinux, refused if it was made for another one than was found."""
+        base = self.base
         with located(self.path, ".BTF"):
             try:
-                btf = Btf.parse(split, self.base)
+                btf = Btf.parse(split, base)
                 _native.check_fit(btf.index)
-            except BaseError:
-                raise
-            except KbtfError as error:
+            except MisfitError as error:
                 raise BaseError(
                     f"does not fit the base {self.found_base.source} ({error})",
                     hint="give the vmlinux that the module was built for with --base",

@@ -160,9 +160,10 @@ def unpack_to(
     """Unpack what stands between *offset* and *end* into *out*.
 
     Streams of one kind that follow each other are joined as the formats' own tools do; whatever
-    else follows is left alone, for kernels append their size, unless it must be *whole*.  *budget* is `output_limit` of the input
-    where none is given.  KbtfError if the data are corrupt, truncated or pass the budget,
-    MachineError if what it takes is not installed; errors of *out* pass through.
+    else follows is left alone, for kernels append their size, or refused if all must be unpacked
+    (*whole*).  *budget* is `output_limit` of the input where none is given.  KbtfError if the data
+    are corrupt, truncated or pass the budget, MachineError if what it takes is not installed;
+    errors of *out* pass through.
     """
     end = len(data) if end is None else min(end, len(data))
     kind = kind or recognise(data, offset)

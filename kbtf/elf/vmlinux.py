@@ -10,7 +10,7 @@ from kbtf.elf import cache as cached
 from kbtf.elf.contents import Found, Wanted, btf_in_place, unpacked_btf
 from kbtf.elf.files import Source
 from kbtf.elf.release import boot_release, path_release
-from kbtf.errors import BtfError, KbtfError, os_error
+from kbtf.errors import BtfError, KbtfError, MisfitError, os_error
 
 _MAYBE_SPLIT = "if this is split BTF, that of a module, it takes the base it was made with"
 
@@ -73,7 +73,7 @@ def _open_named(path: str, base: Btf | None, cache: bool, modules: bool) -> Base
             return _from_cache(source, folder) or _unpacked(source, wanted, folder)
     except KbtfError as error:
         error.file = error.file or path
-        if isinstance(error, BtfError) and base is None:
+        if isinstance(error, MisfitError) and base is None:
             error.hint = error.hint or _MAYBE_SPLIT
         raise
 

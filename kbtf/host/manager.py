@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
 from kbtf.btf import _native
-from kbtf.errors import KbtfError, PluginError, UsageError
+from kbtf.errors import KbtfError, PluginError, UsageError, os_error
 from kbtf.host import hookspecs
 from kbtf.host.markers import PROJECT
 
@@ -55,21 +56,15 @@ class Manager:
 
     def register(self, plugin: Plugin) -> None:
         """Add a plugin; PluginError names it if a hook of its does not exist."""
+        for name, value in vars(plugin.module).items():
+            wrong = _wrong_hook(name, value)
+            if wrong:
+                raise PluginError(f"plugin {plugin.name} ({plugin.origin}): {wrong}")
         try:
             self.pluggy.register(plugin.module, name=plugin.name)
-            self.pluggy.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
             what = " ".join(str(error).split())
             raise PluginError(f"plugin {plugin.name} ({plugin.origin}): {what}") from error
-        unmarked = [
-            name
-            for name, value in vars(plugin.module).items()
-            if name.startswith("kbtf_") and callable(value) and not hasattr(value, "kbtf_impl")
-        ]
-        if unmarked:
-            raise PluginError(
-                f"plugin {plugin.name} ({plugin.origin}): {unmarked[0]} is not marked @hookimpl"
-            )
         self.plugins.append(plugin)
 
     def call(self, hook: str, **arguments: object) -> Any:
@@ -101,6 +96,27 @@ class Manager:
         """The plugins that implement a hook, in the order in which they are called."""
         caller = getattr(self.pluggy.hook, hook)
         return [impl.plugin_name for impl in reversed(caller.get_hookimpls())]
+
+
+def _wrong_hook(name: str, value: Any) -> str | None:
+    """What is wrong with a name of a plugin's module, if it is or should be a hook."""
+    marked = hasattr(value, "kbtf_impl")
+    if not marked and not (name.startswith("kbtf_") and callable(value)):
+        return None
+    spec = getattr(hookspecs, name, None)
+    if spec is None:
+        return f"there is no hook {name}"
+    if not marked:
+        return f"{name} is not marked @hookimpl"
+    unknown = set(_arguments(value)) - set(_arguments(spec))
+    if unknown:
+        return f"{name} takes {', '.join(_arguments(spec))}, but not {', '.join(sorted(unknown))}"
+    return None
+
+
+def _arguments(function: Any) -> tuple[str, ...]:
+    code = function.__code__
+    return tuple(code.co_varnames[: code.co_argcount])
 
 
 def _words(error: BaseException) -> str:
@@ -210,15 +226,15 @@ def _load_entry_point(point: EntryPoint) -> Plugin:
 
 
 def _load_file(path: str) -> Plugin:
-    import importlib.util
-
     name = os.path.basename(path).removesuffix(".py").replace("-", "_")
-    spec = importlib.util.spec_from_file_location(f"kbtf_plugin_{name}", path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"plugin {path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(f"kbtf_plugin_{name}")
+    module.__file__ = path
     try:
-        spec.loader.exec_module(module)
+        # Not through importlib, which would leave a __pycache__ beside the user's file.
+        with open(path, "rb") as file:
+            exec(compile(file.read(), path, "exec"), vars(module))  # noqa: S102
+    except OSError as error:
+        raise os_error(error, path) from error
     except (Exception, SystemExit) as error:
         raise PluginError(f"plugin {name} ({path}) cannot be loaded: {_words(error)}") from error
     return Plugin(name, str(getattr(module, "__version__", "")), path, module)

@@ -66,9 +66,12 @@ struct btf_error {
 	char text[200];
 	uint32_t type_id;
 	bool no_memory;
+	bool misfit; /* what is referred to is not there: there may be another base to it */
 };
 
 int btf_fail(struct btf_error *err, uint32_t type_id, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int btf_misfit(struct btf_error *err, uint32_t type_id, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int btf_no_memory(struct btf_error *err);
 
@@ -251,13 +254,18 @@ uint32_t btf_find_next(const struct btf *btf, uint32_t id);
 /* 0 if the references of split BTF into its base make sense, -1 and why if not. */
 int btf_fits(const struct btf *split, struct btf_error *err);
 
+struct strtab_slot {
+	uint32_t hash;
+	uint32_t offset; /* within the table's bytes, plus one; 0 if the slot is free */
+};
+
 /* A table of strings that is being written. */
 struct strtab {
 	const struct strtab *base; /* whose strings are not repeated, or NULL */
 	char *bytes;
 	uint32_t length;
 	uint32_t capacity;
-	uint32_t *slots; /* offset within bytes, plus one */
+	struct strtab_slot *slots;
 	uint32_t nr_slots;
 	uint32_t used;
 };
@@ -288,5 +296,40 @@ struct distilled {
 
 int btf_distill(const struct btf *split, struct distilled *out, struct btf_error *err);
 void distilled_release(struct distilled *out);
+
+/* Why a distilled type has no counterpart; the later, the closer a candidate came. */
+enum relocate_reason {
+	RELOCATE_FITS,
+	RELOCATE_MISSING, /* no type of that name */
+	RELOCATE_KIND,
+	RELOCATE_ENCODING, /* of an INT */
+	RELOCATE_SIZE,
+	RELOCATE_EMBEDDED, /* the size, which counts because owner_id embeds the type by value */
+	RELOCATE_AMBIGUOUS, /* both candidates fit */
+	RELOCATE_STRING, /* split type type_id uses a string of the base that is no type's name */
+};
+
+#define RELOCATE_MAX_CANDIDATES 8
+
+struct relocate_failure {
+	enum relocate_reason reason;
+	uint32_t type_id; /* distilled, but for RELOCATE_STRING */
+	uint32_t owner_id; /* the first split type that embeds it by value, or 0 */
+	uint32_t name; /* the offset of the string, for RELOCATE_STRING */
+	uint32_t nr_candidates;
+	uint32_t candidates[RELOCATE_MAX_CANDIDATES]; /* target types of that name, ascending */
+};
+
+struct relocated {
+	struct blob split;
+	uint32_t *ids; /* by distilled id: the target's */
+	uint32_t nr_ids;
+	struct relocate_failure failure; /* if the bases do not fit; the rest is empty then */
+};
+
+/* Move split BTF, whose blob is `data`, from its distilled base onto a target. */
+int btf_relocate(const struct btf *split, const uint8_t *data, size_t length, struct btf *target,
+		 struct relocated *out, struct btf_error *err);
+void relocated_release(struct relocated *out);
 
 #endif

@@ -41,8 +41,8 @@ int btf_fits(const struct btf *split, struct btf_error *err)
 		type = btf_type(split, id);
 		kind = type_kind(type);
 		if (!names_fit(split, type))
-			return btf_fail(err, id, "%s has a name offset into the middle of a string",
-					kinds[kind].name);
+			return btf_misfit(err, id, "%s has a name offset into the middle of a string",
+					  kinds[kind].name);
 		ids = iter_ids(type);
 		while (next_word(&ids)) {
 			to = load32(type + ids.at);
@@ -50,8 +50,8 @@ int btf_fits(const struct btf *split, struct btf_error *err)
 				continue;
 			to = type_kind(btf_type(split, to));
 			if (!ref_fits(kind, to))
-				return btf_fail(err, id, "%s refers to a %s of the base",
-						kinds[kind].name, kinds[to].name);
+				return btf_misfit(err, id, "%s refers to a %s of the base",
+						  kinds[kind].name, kinds[to].name);
 		}
 	}
 	return 0;

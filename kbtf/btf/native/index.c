@@ -6,15 +6,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static int set_error(struct btf_error *err, uint32_t type_id, bool misfit, const char *format,
+		     va_list args)
+{
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	err->type_id = type_id;
+	err->no_memory = false;
+	err->misfit = misfit;
+	return -1;
+}
+
 int btf_fail(struct btf_error *err, uint32_t type_id, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(err->text, sizeof(err->text), format, args);
+	set_error(err, type_id, false, format, args);
 	va_end(args);
-	err->type_id = type_id;
-	err->no_memory = false;
+	return -1;
+}
+
+int btf_misfit(struct btf_error *err, uint32_t type_id, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	set_error(err, type_id, true, format, args);
+	va_end(args);
 	return -1;
 }
 
@@ -121,11 +139,11 @@ static int check_strings(struct btf *btf, const struct btf *base, struct btf_err
 	if ((uint64_t)btf->start_str + btf->str_len > UINT32_MAX)
 		return btf_fail(err, 0, "too many bytes of strings");
 	if (!btf->str_len)
-		return base ? 0 : btf_fail(err, 0, "no strings");
+		return base ? 0 : btf_misfit(err, 0, "no strings");
 	if (btf->strs[btf->str_len - 1])
 		return btf_fail(err, 0, "the last string has no end");
 	if (!base && btf->strs[0])
-		return btf_fail(err, 0, "the first string is not empty");
+		return btf_misfit(err, 0, "the first string is not empty");
 	return 0;
 }
 
@@ -152,9 +170,9 @@ struct scan {
 
 static int bad_name(const struct scan *at, uint32_t kind, uint32_t offset, struct btf_error *err)
 {
-	return btf_fail(err, at->id,
-			"%s at offset 0x%x: name offset %u is past the end of the strings (%u)",
-			kinds[kind].name, at->pos, offset, at->end_str);
+	return btf_misfit(err, at->id,
+			  "%s at offset 0x%x: name offset %u is past the end of the strings (%u)",
+			  kinds[kind].name, at->pos, offset, at->end_str);
 }
 
 /* Advance over one type, whose length, names and kind are checked and whose ids are noted. */
@@ -206,8 +224,9 @@ static int fail_for_bad_id(const struct btf *btf, struct btf_error *err)
 			break;
 		at.id++;
 	}
-	return btf_fail(err, at.id, "%s at offset 0x%x: type id %u does not exist (the last is %u)",
-			kinds[type_kind(btf->types + pos)].name, pos, at.max_id, btf->end_id - 1);
+	return btf_misfit(err, at.id,
+			  "%s at offset 0x%x: type id %u does not exist (the last is %u)",
+			  kinds[type_kind(btf->types + pos)].name, pos, at.max_id, btf->end_id - 1);
 }
 
 static int scan_types(struct btf *btf, const struct btf *base, struct btf_error *err)

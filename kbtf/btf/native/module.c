@@ -6,6 +6,7 @@
 #include "btf.h"
 
 static PyObject *btf_error_class; /* kbtf.errors.BtfError */
+static PyObject *misfit_class;	  /* kbtf.errors.MisfitError */
 
 typedef struct {
 	PyObject_HEAD
@@ -16,6 +17,7 @@ typedef struct {
 
 static PyObject *raise_btf_error(const struct btf_error *err)
 {
+	PyObject *class = err->misfit ? misfit_class : btf_error_class;
 	PyObject *args, *kwargs, *error;
 
 	if (err->no_memory)
@@ -24,9 +26,9 @@ static PyObject *raise_btf_error(const struct btf_error *err)
 	kwargs = err->type_id ? Py_BuildValue("{s:N}", "where",
 					      PyUnicode_FromFormat("type [%u]", err->type_id))
 			      : PyDict_New();
-	error = args && kwargs ? PyObject_Call(btf_error_class, args, kwargs) : NULL;
+	error = args && kwargs ? PyObject_Call(class, args, kwargs) : NULL;
 	if (error)
-		PyErr_SetObject(btf_error_class, error);
+		PyErr_SetObject(class, error);
 	Py_XDECREF(args);
 	Py_XDECREF(kwargs);
 	Py_XDECREF(error);
@@ -269,9 +271,43 @@ static PyObject *distill(PyObject *module, PyObject *arg)
 	return result;
 }
 
+static const char *const relocate_reasons[] = {
+	[RELOCATE_MISSING] = "missing",	  [RELOCATE_KIND] = "kind",
+	[RELOCATE_ENCODING] = "encoding", [RELOCATE_SIZE] = "size",
+	[RELOCATE_EMBEDDED] = "embedded", [RELOCATE_AMBIGUOUS] = "ambiguous",
+	[RELOCATE_STRING] = "string",
+};
+
+static PyObject *relocate_failure(const struct relocate_failure *failure)
+{
+	return Py_BuildValue("(sIIIN)", relocate_reasons[failure->reason], failure->type_id,
+			     failure->owner_id, failure->name,
+			     bytes_of(failure->candidates,
+				      failure->nr_candidates * sizeof(*failure->candidates)));
+}
+
+static PyObject *relocate(PyObject *module, PyObject *args)
+{
+	PyObject *split, *target, *result;
+	struct relocated out;
+	struct btf_error err;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "OO", &split, &target) || !btf_of(split) || !btf_of(target))
+		return NULL;
+	if (btf_relocate(&((Index *)split)->btf, ((Index *)split)->data.buf,
+			 (size_t)((Index *)split)->data.len, &((Index *)target)->btf, &out, &err))
+		return out.failure.reason ? relocate_failure(&out.failure) : raise_btf_error(&err);
+	result = Py_BuildValue("(NN)", bytes_of(out.split.bytes, out.split.length),
+			       bytes_of(out.ids, out.nr_ids * sizeof(*out.ids)));
+	relocated_release(&out);
+	return result;
+}
+
 static PyMethodDef methods[] = {
 	{"check_fit", check_fit, METH_O, NULL},
 	{"distill", distill, METH_O, NULL},
+	{"relocate", relocate, METH_VARARGS, NULL},
 	{NULL, NULL, 0, NULL},
 };
 
@@ -324,8 +360,9 @@ static int module_exec(PyObject *module)
 	if (!errors)
 		return -1;
 	btf_error_class = PyObject_GetAttrString(errors, "BtfError");
+	misfit_class = PyObject_GetAttrString(errors, "MisfitError");
 	Py_DECREF(errors);
-	if (!btf_error_class || set_hash_seed())
+	if (!btf_error_class || !misfit_class || set_hash_seed())
 		return -1;
 	index_type = PyType_FromSpec(&index_spec);
 	if (!index_type || PyModule_AddObjectRef(module, "Index", index_type) ||

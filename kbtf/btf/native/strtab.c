@@ -29,42 +29,41 @@ void strtab_release(struct strtab *table)
 	memset(table, 0, sizeof(*table));
 }
 
-/* The slot of a string, empty if the table does not have it. */
-static uint32_t *find_slot(const struct strtab *table, const char *string, size_t length,
-			   uint32_t hash)
+/* The slot of a string, free if the table does not have it. */
+static struct strtab_slot *find_slot(const struct strtab *table, const char *string, size_t length,
+				     uint32_t hash)
 {
 	uint32_t mask = table->nr_slots - 1;
-	uint32_t slot = hash & mask;
+	uint32_t at = hash & mask;
+	struct strtab_slot *slot;
 
-	/* The comparison includes the end of the string, and stops there. */
-	while (table->slots[slot] &&
-	       strncmp(table->bytes + table->slots[slot] - 1, string, length + 1))
-		slot = (slot + 1) & mask;
-	return &table->slots[slot];
+	for (;; at = (at + 1) & mask) {
+		slot = &table->slots[at];
+		/* The comparison includes the end of the string, and stops there. */
+		if (!slot->offset || (slot->hash == hash && !strncmp(table->bytes + slot->offset - 1,
+								     string, length + 1)))
+			return slot;
+	}
 }
 
 static int grow_slots(struct strtab *table)
 {
-	uint32_t *old = table->slots;
-	uint32_t nr_old = table->nr_slots;
-	const char *string;
-	size_t length;
-	uint32_t i;
+	uint32_t mask = table->nr_slots * 2 - 1;
+	struct strtab_slot *slots = calloc((size_t)mask + 1, sizeof(*slots));
+	uint32_t i, at;
 
-	table->slots = calloc((size_t)nr_old * 2, sizeof(*table->slots));
-	if (!table->slots) {
-		table->slots = old;
+	if (!slots)
 		return -1;
-	}
-	table->nr_slots = nr_old * 2;
-	for (i = 0; i < nr_old; i++) {
-		if (!old[i])
+	for (i = 0; i < table->nr_slots; i++) {
+		if (!table->slots[i].offset)
 			continue;
-		string = table->bytes + old[i] - 1;
-		length = strlen(string);
-		*find_slot(table, string, length, hash_string(string, length)) = old[i];
+		for (at = table->slots[i].hash & mask; slots[at].offset; at = (at + 1) & mask)
+			;
+		slots[at] = table->slots[i];
 	}
-	free(old);
+	free(table->slots);
+	table->slots = slots;
+	table->nr_slots = mask + 1;
 	return 0;
 }
 
@@ -90,7 +89,8 @@ static int reserve(struct strtab *table, size_t more)
 int strtab_add(struct strtab *table, const char *string, uint32_t *offset)
 {
 	size_t length = strlen(string);
-	uint32_t hash, *slot;
+	struct strtab_slot *slot;
+	uint32_t hash;
 
 	if (!length) {
 		*offset = 0;
@@ -99,21 +99,21 @@ int strtab_add(struct strtab *table, const char *string, uint32_t *offset)
 	hash = hash_string(string, length);
 	if (table->base) {
 		slot = find_slot(table->base, string, length, hash);
-		if (*slot) {
-			*offset = *slot - 1;
+		if (slot->offset) {
+			*offset = slot->offset - 1;
 			return 0;
 		}
 	}
 	slot = find_slot(table, string, length, hash);
-	if (!*slot) {
+	if (!slot->offset) {
 		if (reserve(table, length + 1))
 			return -1;
 		memcpy(table->bytes + table->length, string, length + 1);
-		*slot = table->length + 1;
+		*slot = (struct strtab_slot){.hash = hash, .offset = table->length + 1};
 		table->length += (uint32_t)length + 1;
 		table->used++;
 	}
-	*offset = *slot - 1 + (table->base ? table->base->length : 0);
+	*offset = slot->offset - 1 + (table->base ? table->base->length : 0);
 	return table->used * 2 > table->nr_slots ? grow_slots(table) : 0;
 }
 

@@ -1,0 +1,110 @@
+"""Relocating: module BTF on a distilled base becomes split BTF on the kernel that it meets."""
+
+from __future__ import annotations
+
+from array import array
+from typing import NamedTuple
+
+from kbtf.btf import _native
+from kbtf.btf.btf import Btf, BtfType
+from kbtf.btf.kinds import Kind
+from kbtf.errors import RelocationError
+
+
+class Relocation(NamedTuple):
+    """What relocating makes of split BTF."""
+
+    split: Btf
+    """The split BTF on the target."""
+    ids: dict[int, int]
+    """The target's ids, by id of the distilled base."""
+    shift: int
+    """How much higher the ids of the split's own types are now."""
+
+    def new_id(self, old: int) -> int:
+        """The new id of what had the id *old*."""
+        if old >= self.split.start_id - self.shift:
+            return old + self.shift
+        return self.ids.get(old, 0)
+
+
+def relocate(split: Btf, target: Btf) -> Btf:
+    """Move *split* from its distilled base onto *target*, as the kernel and libbpf do.
+
+    The bytes are those of libbpf's btf__relocate(): the blob of *split*, header and byte order
+    included, with other ids and name offsets.  RelocationError if *target* lacks a type that the
+    distilled base asks for, or has several that fit; BtfError if *split* has no distilled base.
+    """
+    return relocate_with_ids(split, target).split
+
+
+def relocate_with_ids(split: Btf, target: Btf) -> Relocation:
+    """The same, and where each type of the distilled base was found."""
+    result = _native.relocate(split.index, target.index)
+    if len(result) == 5:
+        raise _error(split, target, *result)
+    blob, ids = result
+    moved = Btf.parse(blob, target)
+    return Relocation(
+        moved, dict(enumerate(array("I", ids)[1:], 1)), moved.start_id - split.start_id
+    )
+
+
+def _error(
+    split: Btf, target: Btf, reason: str, type_id: int, owner_id: int, name: int, candidates: bytes
+) -> RelocationError:
+    wanted = split[type_id]
+    found = [target[at] for at in array("I", candidates)]
+    if reason == "string":
+        what = f"{wanted.kind.name} uses a string of the base that is no type's name"
+        hint = "distil the module's BTF again"
+    else:
+        what = f"the module needs {_describe(wanted)}, "
+        what += _explain(reason, wanted, found, split[owner_id])
+        hint = _hint(reason, wanted, found)
+    culprit = split.string(name) if reason == "string" else wanted.name
+    return RelocationError(
+        what,
+        where=f"type [{type_id}] '{culprit}'",
+        hint=hint,
+        type_id=type_id,
+        kind=wanted.kind.name,
+        name=culprit,
+        size=wanted.size,
+        candidates=tuple(t.id for t in found),
+        reason=reason,
+    )
+
+
+def _explain(reason: str, wanted: BtfType, found: list[BtfType], owner: BtfType) -> str:
+    """Why none of the types found, or more than one, can stand for the one wanted."""
+    listed = " and ".join(f"[{t.id}] {_describe(t)}" for t in found)
+    if reason == "missing":
+        return "the target has no type of that name"
+    if reason == "ambiguous":
+        return f"the target has two that fit: {listed}"
+    if reason == "embedded":
+        within = f"'{owner.name}'" if owner.name else f"a nameless {owner.kind.name}"
+        return f"embedded by value in {within}, the target has {listed}"
+    if reason == "encoding":
+        return f"the target has {listed} of another encoding"
+    if len(found) > 1:
+        return f"the target has several of that name and none that fits: {listed}"
+    return f"the target has {listed}"
+
+
+def _hint(reason: str, wanted: BtfType, found: list[BtfType]) -> str:
+    if reason == "ambiguous":
+        return "the kernel cannot tell which is meant, use split BTF that is not distilled"
+    # The kernel compares "is a union" of a FWD with "has bitfields" of a struct or union, and its
+    # size, 0, with theirs if there are several (btf_relocate.c): building anew changes nothing.
+    full = Kind.UNION if wanted.kind_flag else Kind.STRUCT
+    if wanted.kind is Kind.FWD and any(t.kind is full for t in found):
+        return "the kernel does not match these, use split BTF that is not distilled"
+    return "build the module for that kernel"
+
+
+def _describe(t: BtfType) -> str:
+    if t.kind is Kind.FWD:
+        return f"FWD of a {'union' if t.kind_flag else 'struct'}"
+    return f"{t.kind.name} of {t.size} bytes"
