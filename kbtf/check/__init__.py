@@ -1,0 +1,1 @@
+"""Whether the BTF of modules will load on kernels, and why not."""

@@ -1,0 +1,1 @@
+"""Results of checks for people, scripts and CI systems."""
