@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from kbtf.btf.distill import Distilled, distill
     from kbtf.btf.kinds import Kind
     from kbtf.btf.relocate import Relocation, relocate, relocate_with_ids
+    from kbtf.btf.rules import Rules, rules_of
     from kbtf.btf.support import ModuleBtf, module_btf_support
+    from kbtf.btf.verify import Violation, verify
     from kbtf.btf_ids import BtfIds, ids_mismatch, read_ids, resolve_ids, rewrite_ids
     from kbtf.elf.image import ElfImage
     from kbtf.elf.module import Module
@@ -37,7 +39,9 @@ _HOMES = {
     "kbtf.btf.distill": ("Distilled", "distill"),
     "kbtf.btf.kinds": ("Kind",),
     "kbtf.btf.relocate": ("Relocation", "relocate", "relocate_with_ids"),
+    "kbtf.btf.rules": ("Rules", "rules_of"),
     "kbtf.btf.support": ("ModuleBtf", "module_btf_support"),
+    "kbtf.btf.verify": ("Violation", "verify"),
     "kbtf.btf_ids": ("BtfIds", "ids_mismatch", "read_ids", "resolve_ids", "rewrite_ids"),
     "kbtf.elf.image": ("ElfImage",),
     "kbtf.elf.module": ("Module",),
@@ -79,8 +83,10 @@ __all__ = [
     "Output",
     "Relocation",
     "RelocationError",
+    "Rules",
     "ToolError",
     "UsageError",
+    "Violation",
     "distill",
     "hookimpl",
     "ids_mismatch",
@@ -92,6 +98,8 @@ __all__ = [
     "relocate_with_ids",
     "resolve_ids",
     "rewrite_ids",
+    "rules_of",
+    "verify",
 ]
 
 

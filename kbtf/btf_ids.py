@@ -30,6 +30,8 @@ SLOT_KINDS = {
     "func": Kind.FUNC,
 }
 _MOST_SLOTS_OF_A_NAME = 100
+_TRACEPOINT_LISTS = "__bpf_trace_btf_ids_"
+_REGISTER_DTORS = "register_btf_id_dtor_kfuncs"
 
 
 class Slot(NamedTuple):
@@ -90,6 +92,19 @@ class BtfIds(NamedTuple):
             label = max((label for label in self.lists if label[0] <= slot.at), default=None)
             names[label[1] if label else slot.name] = None
         return list(names)
+
+    def unrelocated_lists(self, image: ElfImage) -> list[str]:
+        """The lists of a module with a distilled base whose ids no kernel relocates.
+
+        The kernel relocates the ids of kfunc sets, of destructor tables, and the lists of
+        tracepoints; it does not know of those that a module reads itself.
+        """
+        has_dtors = any(s.name == _REGISTER_DTORS and s.shndx == 0 for s in image.symbols())
+        return [
+            name
+            for name in self.list_names
+            if not name.startswith(_TRACEPOINT_LISTS) and not (has_dtors and "dtor" in name)
+        ]
 
     def slots_of(self, id_set: IdSet) -> list[Slot]:
         """The slots of a set, as the linker laid them out."""

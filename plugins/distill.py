@@ -11,11 +11,13 @@ from kbtf import (
     Distilled,
     Kind,
     ModuleBtf,
+    RelocationError,
     distill,
     hookimpl,
     ids_mismatch,
     module_btf_support,
     read_ids,
+    relocate,
     rewrite_ids,
 )
 
@@ -46,6 +48,14 @@ def kbtf_distill(module: Module, config: Config) -> None:
     if not len(distilled.base):
         distilled = _pin_a_type(distilled, module.base)
         module.note("it refers to no type of the kernel; int is pinned in .BTF.base")
+    try:
+        relocate(distilled.split, module.base)
+    except RelocationError as error:
+        # Some types cannot be found by name even in the base that they come from.
+        if config["distill"] == "always":
+            raise
+        module.warn(f"keeps plain split BTF, for its distilled BTF could not be relocated: {error}")
+        return
     _move_ids(module, btf, distilled)
     module.set_btf(distilled.split, distilled.base)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kbtf import Btf, KbtfError, ToolError, hookimpl
+from kbtf import Btf, BtfError, KbtfError, ToolError, hookimpl
 
 if TYPE_CHECKING:
     from kbtf import Config, Module, OptionGroup
@@ -16,9 +16,10 @@ _FEATURES = (
     "decl_tag_kfuncs,attributes"
 )
 # What a pahole older than that does not do.
+_OLDEST = (1, 22)  # the first that writes BTF to a file of its own
 _LACKS = (
     ((1, 25), "it encodes functions with inconsistent prototypes"),
-    ((1, 26), "it leaves out optimized functions"),
+    ((1, 25), "it leaves out optimized functions"),
     ((1, 27), "it adds no declaration tags for kfuncs"),
 )
 
@@ -66,16 +67,32 @@ def _encode(module: Module, pahole: str) -> Btf:
                 source,
             ]
         )
-        # Some versions end with 0 and write nothing.
+        # Where it finds nothing to encode, pahole ends with 0 and writes nothing.
         if not os.path.exists(encoded) or not os.path.getsize(encoded):
             raise ToolError(f"pahole wrote no BTF{words and ': ' + words}", file=module.path)
+        if words:
+            # 1.27 to 1.29 say here, and only here, that they lost the tag of a kfunc.
+            module.warn(f"pahole {version[0]}.{version[1]} says: {words}")
         with open(encoded, "rb") as file:
-            return Btf.parse(file.read(), module.base)
+            return _parse(file.read(), module)
+
+
+def _parse(encoded: bytes, module: Module) -> Btf:
+    base = module.base
+    try:
+        return Btf.parse(encoded, base)
+    except BtfError as error:
+        raise ToolError(f"pahole wrote BTF that cannot be read: {error}") from error
 
 
 def _flags(version: tuple[int, int]) -> list[str]:
     if version >= (1, 26):
         return [f"--btf_features={_FEATURES}"]
+    if version < _OLDEST:
+        raise ToolError(
+            f"pahole {version[0]}.{version[1]} is too old",
+            hint=f"{_OLDEST[0]}.{_OLDEST[1]} or newer is needed",
+        )
     flags = ["--btf_gen_floats"]
     if version == (1, 25):
         flags += ["--skip_encoding_btf_inconsistent_proto", "--btf_gen_optimized"]
@@ -105,5 +122,6 @@ def _run(command: list[str]) -> str:
         ) from error
     words = " ".join((done.stderr + done.stdout).split())
     if done.returncode:
-        raise ToolError(f"{os.path.basename(command[0])} failed ({done.returncode}): {words}")
+        name = os.path.basename(command[0])
+        raise ToolError(f"{name} failed ({done.returncode}){words and ': ' + words}")
     return words

@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING
 from kbtf import BtfIdsError, hookimpl, ids_mismatch, read_ids, resolve_ids
 
 if TYPE_CHECKING:
-    from kbtf import BtfIds, Config, Module
-
-# The kernel relocates these lists itself.
-_TRACEPOINT_LISTS = "__bpf_trace_btf_ids_"
-_REGISTER_DTORS = "register_btf_id_dtor_kfuncs"
+    from kbtf import Config, Module
 
 
 @hookimpl
@@ -41,17 +37,8 @@ def kbtf_resolve_btfids(module: Module, config: Config) -> None:
         for warning in resolution.warnings:
             module.warn(f".BTF_ids: {warning}")
     if module.has_btf_base:
-        _warn_of_lists(module, ids)
-
-
-def _warn_of_lists(module: Module, ids: BtfIds) -> None:
-    imports_dtors = any(
-        symbol.name == _REGISTER_DTORS and symbol.shndx == 0 for symbol in module.image.symbols()
-    )
-    for name in ids.list_names:
-        if name.startswith(_TRACEPOINT_LISTS) or (imports_dtors and "dtor" in name):
-            continue
-        module.warn(
-            f".BTF_ids: list {name}: the kernel relocates the ids of kfunc sets, but not those of "
-            "a list that the module reads itself"
-        )
+        for name in ids.unrelocated_lists(module.image):
+            module.warn(
+                f".BTF_ids: list {name}: the kernel relocates the ids of kfunc sets, but not those "
+                "of a list that the module reads itself"
+            )

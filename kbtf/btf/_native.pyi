@@ -49,3 +49,14 @@ def relocate(
     Where a type does not fit: the reason, its id, the id of the split type that embeds it, the
     offset of the string at fault, and the ids of candidates (u32, native).
     """
+
+def verify(
+    btf: Index,
+    info_mask: int,
+    max_kind: int,
+    name_len: int,
+    flag_on_tags: bool,
+    tags_first: bool,
+    /,
+) -> tuple[list[tuple[int, bool, str]], int]:
+    """The first findings (type id, refused by the kernel, text), and how many there are in all."""

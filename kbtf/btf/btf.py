@@ -192,12 +192,12 @@ class Btf:
     Its length and iteration are over its own types; an id or a name is looked up in the base too.
     """
 
-    __slots__ = ("_data", "base", "index")
+    __slots__ = ("base", "data", "index")
 
     def __init__(self, data: Data, base: Btf | None = None) -> None:
         self.index: Index = Index(data, base.index if base is not None else None)
         self.base = base
-        self._data = data
+        self.data = data
 
     @classmethod
     def parse(cls, data: Data, base: Btf | None = None) -> Btf:
@@ -209,7 +209,7 @@ class Btf:
 
     def to_bytes(self) -> bytes:
         """The blob as it was parsed, layout and byte order included."""
-        return bytes(self._data)
+        return bytes(self.data)
 
     @property
     def byte_order(self) -> str:

@@ -45,6 +45,7 @@ class Loading(Enum):
     """CONFIG_MODULE_ALLOW_BTF_MISMATCH is not set."""
     DEPENDS = "fails, or loads without BTF"
     """It is not known whether CONFIG_MODULE_ALLOW_BTF_MISMATCH is set."""
+    UNKNOWN = "unknown"
 
 
 class Severity(Enum):

@@ -98,6 +98,7 @@ class ElfImage:
         self._read_header()
         self.sections = self._read_sections()
         self._changes: dict[str, bytes] = {}
+        self._removed: set[str] = set()
 
     def _read_header(self) -> None:
         if len(self._data) < self._layout.header_size:
@@ -159,6 +160,8 @@ class ElfImage:
         """The bytes of a section, set or read; None if there is no such section."""
         if name in self._changes:
             return self._changes[name]
+        if name in self._removed:
+            return None
         section = self.section(name)
         return None if section is None else bytes(self.contents(section))
 
@@ -204,6 +207,17 @@ class ElfImage:
         if section is not None and section.type == SHT_NOBITS:
             raise ElfError(f"section {name} has no contents to replace")
         self._changes[name] = data
+        self._removed.discard(name)
+
+    def remove_section(self, name: str) -> None:
+        """Leave section *name* out when the image is written.
+
+        No index of another section changes: unless it is the last one, its header stays as an
+        inactive one (SHT_NULL).
+        """
+        self._changes.pop(name, None)
+        if self.section(name) is not None:
+            self._removed.add(name)
 
     def to_bytes(self) -> bytes:
         """The file with its changes; unchanged bytes stay where they were.
@@ -220,7 +234,7 @@ class ElfImage:
                 out[section.offset : section.offset + section.size] = data
             else:
                 moved[name] = data
-        if moved:
+        if moved or self._removed:
             if not self.sections:
                 raise ElfError("there is no section header table to add to")
             if not self._shstrndx:
@@ -237,7 +251,7 @@ class ElfImage:
         for name in new_names:
             offsets[name] = len(name_table)
             name_table += name.encode("utf-8", "surrogateescape") + b"\0"
-        replaced = [s for s in sections if s.name in moved]
+        replaced = [s for s in sections if s.name in moved or s.name in self._removed]
         replaced += [names] if new_names else []
         self._give_up_tail(out, replaced)
         if new_names:
@@ -252,7 +266,16 @@ class ElfImage:
                 sections.append(
                     Section(len(sections), name, SHT_PROGBITS, 0, 0, offset, len(data), 0, 0, 4, 0)
                 )
-        self._write_table(out, sections, offsets)
+        self._write_table(out, self._without_removed(sections), offsets)
+
+    def _without_removed(self, sections: list[Section]) -> list[Section]:
+        kept = [
+            Section(s.number, "", SHT_NULL, *[0] * 8) if s.name in self._removed else s
+            for s in sections
+        ]
+        while kept[-1].type == SHT_NULL and len(kept) > 1:
+            kept.pop()
+        return kept
 
     def _give_up_tail(self, out: bytearray, replaced: list[Section]) -> None:
         """Cut what lies behind the last byte in use, if it is only what is being replaced."""
@@ -273,8 +296,12 @@ class ElfImage:
     ) -> None:
         section = struct.Struct(self._order + self._layout.section)
         old_table = self._slice(self._shoff, self._shnum * section.size, "section header table")
-        name_offsets = [row[0] for row in section.iter_unpack(old_table)]
+        name_offsets = [row[0] for row in section.iter_unpack(old_table)][: len(sections)]
         name_offsets += [offsets[s.name] for s in sections[len(name_offsets) :]]
+        name_offsets = [
+            offset if s.type != SHT_NULL else 0
+            for offset, s in zip(name_offsets, sections, strict=True)
+        ]
         if len(sections) >= SHN_LORESERVE:
             sections[0] = sections[0]._replace(size=len(sections))
         try:

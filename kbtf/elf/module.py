@@ -204,6 +204,10 @@ class Module:
         with located(self.path):
             self.image.set_section(name, data)
 
+    def remove_section(self, name: str) -> None:
+        """Leave a section out of the file that is written."""
+        self.image.remove_section(name)
+
     def to_bytes(self) -> bytes:
         """The file with its changes, as it is before it is signed or compressed."""
         with located(self.path):

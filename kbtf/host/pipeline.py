@@ -90,15 +90,15 @@ def run_module(
                 break
         result = Output(output, module.to_bytes(), module)
         if not module.skipped:
-            _check(result.data, path)
+            check_output(result.data, path)
             manager.call("kbtf_finish", output=result, config=config)
     # What did not change is not compressed again: another compressor's bytes would differ.
-    data = raw if result.data == unchanged and not module.stripped else _pack(result.data, module)
+    data = raw if result.data == unchanged and not module.stripped else pack(result.data, module)
     status = _write(output, data, path, module, dry_run=config["dry-run"])
     return _outcome(module, output, "skipped" if module.skipped else status)
 
 
-def _check(data: bytes, path: str) -> None:
+def check_output(data: bytes, path: str) -> None:
     """Read back what is to be written: no pass may leave a file that cannot be read."""
     again = Module(data, path)
     if again.has_btf_base:
@@ -106,7 +106,8 @@ def _check(data: bytes, path: str) -> None:
     read_ids(again.image)
 
 
-def _pack(data: bytes, module: Module) -> bytes:
+def pack(data: bytes, module: Module) -> bytes:
+    """Compress *data* as the module was."""
     return unpack.compress(data, module.compression) if module.compression else data
 
 

@@ -245,7 +245,7 @@ def test_plugins_are_listed_in_the_order_in_which_they_run(
     listed = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in listed["plugins"]] == [*BUILT_IN, "mark"]
     assert listed["plugins"][-1]["origin"] == "./mark.py"
-    assert listed["order"]["kbtf_embed_sections"] == ["embed_sections", "mark"]
+    assert listed["order"]["kbtf_embed_sections"] == ["verify", "embed_sections", "mark"]
 
 
 @pytest.fixture

@@ -297,6 +297,33 @@ struct distilled {
 int btf_distill(const struct btf *split, struct distilled *out, struct btf_error *err);
 void distilled_release(struct distilled *out);
 
+#define MAX_FINDINGS 64
+
+/* What differs between kernels, as a mask or a limit; kbtf/btf/rules.py has the values. */
+struct verify_rules {
+	uint32_t info_mask;  /* bits of a type's info that are known */
+	uint32_t max_kind;   /* the highest kind that is known */
+	uint32_t name_len;   /* KSYM_NAME_LEN: the most bytes of an identifier */
+	bool flag_on_tags;   /* kind_flag is allowed on TYPE_TAG and DECL_TAG */
+	bool tags_first;     /* a TYPE_TAG may only follow other TYPE_TAGs */
+};
+
+struct verify_finding {
+	uint32_t type_id;
+	bool refused; /* by the kernel; else it takes on trust what is wrong */
+	char text[160];
+};
+
+struct verify_report {
+	uint32_t nr;
+	uint32_t nr_all; /* those beyond MAX_FINDINGS too */
+	struct verify_finding findings[MAX_FINDINGS];
+};
+
+/* Check the own types of an indexed blob. */
+void btf_verify(const struct btf *btf, const struct verify_rules *rules,
+		struct verify_report *report);
+
 /* Why a distilled type has no counterpart; the later, the closer a candidate came. */
 enum relocate_reason {
 	RELOCATE_FITS,

@@ -304,10 +304,49 @@ static PyObject *relocate(PyObject *module, PyObject *args)
 	return result;
 }
 
+static PyObject *findings_list(const struct verify_report *report)
+{
+	PyObject *list = PyList_New(report->nr);
+	const struct verify_finding *finding;
+	PyObject *row;
+	uint32_t i;
+
+	for (i = 0; list && i < report->nr; i++) {
+		finding = &report->findings[i];
+		row = Py_BuildValue("(INN)", finding->type_id, PyBool_FromLong(finding->refused),
+				    string_object(finding->text));
+		if (!row || PyList_SetItem(list, i, row))
+			Py_CLEAR(list);
+	}
+	return list;
+}
+
+static PyObject *verify(PyObject *module, PyObject *args)
+{
+	struct verify_report report;
+	struct verify_rules rules;
+	const struct btf *btf;
+	int flag_on_tags, tags_first;
+	PyObject *index;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "OIIIpp", &index, &rules.info_mask, &rules.max_kind,
+			      &rules.name_len, &flag_on_tags, &tags_first))
+		return NULL;
+	btf = btf_of(index);
+	if (!btf)
+		return NULL;
+	rules.flag_on_tags = flag_on_tags;
+	rules.tags_first = tags_first;
+	btf_verify(btf, &rules, &report);
+	return Py_BuildValue("(NI)", findings_list(&report), report.nr_all);
+}
+
 static PyMethodDef methods[] = {
 	{"check_fit", check_fit, METH_O, NULL},
 	{"distill", distill, METH_O, NULL},
 	{"relocate", relocate, METH_VARARGS, NULL},
+	{"verify", verify, METH_VARARGS, NULL},
 	{NULL, NULL, 0, NULL},
 };
 

@@ -1,0 +1,269 @@
+"""The judgement: what a kernel will do with the BTF of a module, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbtf.btf import _native
+from kbtf.btf.btf import Btf
+from kbtf.btf.kinds import Kind
+from kbtf.btf.relocate import relocate_with_ids
+from kbtf.btf.support import ModuleBtf
+from kbtf.btf.verify import verify
+from kbtf.btf_ids import ids_mismatch, read_ids
+from kbtf.check.model import BtfFate, Finding, Loading, Result, Severity, Verdict, worst
+from kbtf.check.uses import c_name, embedding, other_uses
+from kbtf.elf.module import located
+from kbtf.errors import BtfError, MisfitError, RelocationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kbtf.btf.relocate import Relocation
+    from kbtf.btf_ids import BtfIds
+    from kbtf.check.kernel import Kernel
+    from kbtf.elf.module import Module
+    from kbtf.errors import KbtfError
+
+_BUILD = "build the module for that kernel"
+_MOST = 8
+"""Findings of one kind that are listed."""
+
+
+def judge(module: Module, kernel: Kernel) -> Result:
+    """What happens when *kernel* loads *module*; KbtfError if the module cannot be read."""
+    with located(module.path):
+        ids = read_ids(module.image)
+    if not module.image.data(".BTF"):
+        findings = tuple(_judge_nothing(ids))
+        return _result(module, kernel, worst(findings), BtfFate.NONE, findings)
+    if kernel.support is ModuleBtf.NONE:
+        findings = tuple(_judge_ignored(ids))
+        return _result(module, kernel, worst(findings), BtfFate.IGNORED, findings)
+    found = list(_judge_btf(module, kernel, ids))
+    refused = any(f.severity is Severity.ERROR and f.code not in _NOT_OF_BTF for f in found)
+    if refused and ids is not None and ids.sets:
+        text = "its kfuncs are then not registered, and BPF programs cannot call them"
+        found.append(Finding(Severity.NOTE, "kfuncs-lost", text))
+    findings = tuple(found)
+    fate = BtfFate.REFUSED if refused else BtfFate.ACCEPTED
+    return _result(module, kernel, worst(findings), fate, findings)
+
+
+def failed(path: str, error: KbtfError) -> Result:
+    """The result for a module, or a kernel, that cannot be read."""
+    return Result(
+        module=path,
+        name=path,
+        kernel="",
+        source="",
+        verdict=Verdict.UNKNOWN,
+        btf=BtfFate.UNKNOWN,
+        loading=Loading.UNKNOWN,
+        error=str(error),
+        exit_code=error.exit_code,
+    )
+
+
+_NOT_OF_BTF = frozenset({"ids-unresolved", "ids-mismatch"})
+
+
+def _result(
+    module: Module,
+    kernel: Kernel,
+    verdict: Verdict,
+    fate: BtfFate,
+    findings: tuple[Finding, ...],
+) -> Result:
+    loading = Loading.LOADS
+    if fate is BtfFate.REFUSED:
+        known = {True: Loading.LOADS_WITHOUT_BTF, False: Loading.FAILS, None: Loading.DEPENDS}
+        loading = known[kernel.allow_mismatch]
+    return Result(
+        module=module.path,
+        name=module.name,
+        kernel=kernel.name,
+        source=kernel.source,
+        verdict=verdict,
+        btf=fate,
+        loading=loading,
+        findings=findings,
+    )
+
+
+def _judge_nothing(ids: BtfIds | None) -> Iterator[Finding]:
+    if ids is not None and any(s.is_set8 for s in ids.sets):
+        text = "it has kfunc sets but no BTF: its kfuncs cannot be registered"
+        yield Finding(Severity.ERROR, "no-btf", text, hint="run kbtf run on it")
+    else:
+        yield Finding(Severity.NOTE, "no-btf", "it has no BTF")
+
+
+def _judge_ignored(ids: BtfIds | None) -> Iterator[Finding]:
+    severity = Severity.WARNING if ids is not None and ids.sets else Severity.NOTE
+    text = "this kernel takes no module BTF (CONFIG_DEBUG_INFO_BTF_MODULES is not set)"
+    yield Finding(severity, "no-module-btf", text)
+
+
+def _judge_btf(module: Module, kernel: Kernel, ids: BtfIds | None) -> Iterator[Finding]:
+    if not module.has_btf_base:
+        yield from _judge_plain(module, kernel, ids)
+    elif kernel.support is ModuleBtf.EXACT:
+        text = "this kernel cannot relocate (no btf_base_data in its struct module) and would "
+        text += "misread BTF that stands on .BTF.base"
+        hint = "give the module plain split BTF for this kernel (kbtf undistill)"
+        yield Finding(Severity.ERROR, "too-old", text, hint=hint)
+    else:
+        try:
+            base, split = module.btf_base, module.btf
+        except BtfError as error:
+            yield _broken(error)
+            return
+        if base is not None and split is not None:
+            yield from _judge_distilled(module, base, split, kernel, ids)
+
+
+def _judge_distilled(
+    module: Module, base: Btf, split: Btf, kernel: Kernel, ids: BtfIds | None
+) -> Iterator[Finding]:
+    yield from _violations(base, kernel, ".BTF.base", distilled=True)
+    yield from _violations(split, kernel, ".BTF")
+    try:
+        relocation = relocate_with_ids(split, kernel.btf)
+    except RelocationError as error:
+        yield _unrelocatable(error, split, kernel)
+    except BtfError as error:
+        yield _broken(error)
+    else:
+        yield from _accepted_though_changed(base, split, relocation, kernel)
+    yield from _judge_ids(ids, split, "its .BTF.base")
+    if ids is not None:
+        yield from _plain_lists(ids, module)
+
+
+def _judge_plain(module: Module, kernel: Kernel, ids: BtfIds | None) -> Iterator[Finding]:
+    data = module.image.data(".BTF") or b""
+    try:
+        split = Btf.parse(data, kernel.btf)
+        _native.check_fit(split.index)
+    except MisfitError as error:
+        text = f"its BTF was made for another vmlinux: {error}"
+        hint = "give it a .BTF.base (kbtf run), or " + _BUILD
+        yield Finding(Severity.ERROR, "stale", text, hint=hint)
+        return
+    except BtfError as error:
+        yield _broken(error)
+        return
+    yield from _violations(split, kernel, ".BTF")
+    yield from _judge_ids(ids, split, kernel.name)
+    if kernel.release and module.release and kernel.release != module.release:
+        text = f"its BTF is plain, made for {module.release}; that it fits {kernel.release} too "
+        text += "is chance, or the types of both are the same"
+        yield Finding(Severity.WARNING, "plain-other-release", text)
+
+
+def _broken(error: BtfError) -> Finding:
+    return Finding(Severity.ERROR, "broken", f"its BTF is broken: {error}")
+
+
+def _violations(
+    btf: Btf, kernel: Kernel, section: str, *, distilled: bool = False
+) -> Iterator[Finding]:
+    found = verify(btf, kernel.rules, distilled=distilled)
+    for violation in found[:_MOST]:
+        severity = Severity.ERROR if violation.refused else Severity.WARNING
+        yield Finding(
+            severity, "rule" if violation.refused else "unchecked", f"{section}: {violation}"
+        )
+
+
+def _unrelocatable(error: RelocationError, split: Btf, kernel: Kernel) -> Finding:
+    """A refusal of the relocation, with what the module does with the type."""
+    code = _CODES.get(error.reason, "unmapped")
+    wanted = split[error.type_id]
+    name = c_name(wanted)
+    found = [kernel.btf[at] for at in error.candidates]
+    text = f"{name}: {error.what}"
+    if error.reason == "embedded" and found:
+        use = embedding(split, error.type_id)
+        if use is not None:
+            sizes = " or ".join(str(t.size) for t in found)
+            text = f"{name} is embedded in {c_name(use.owner)} ({use.what}) and is "
+            text += f"{wanted.size} bytes in the module, {sizes} in {kernel.name}"
+    elif error.reason == "missing":
+        text = f"{kernel.name} has no {name}, which the module refers to"
+    elif error.reason == "ambiguous":
+        listed = " and ".join(f"{c_name(t)} [{t.id}]" for t in found)
+        text = f"{kernel.name} has two types that fit {name} ({wanted.size} bytes): {listed}"
+    return Finding(Severity.ERROR, code, text, type=name, hint=error.hint)
+
+
+_CODES = {
+    "missing": "unmapped",
+    "kind": "unmapped",
+    "encoding": "unmapped",
+    "size": "resized",
+    "embedded": "embedded-resized",
+    "ambiguous": "ambiguous",
+    "string": "broken",
+}
+
+
+def _accepted_though_changed(
+    base: Btf, split: Btf, relocation: Relocation, kernel: Kernel
+) -> Iterator[Finding]:
+    """Where the kernel's matching accepts what is no longer the same type."""
+    resized = {}
+    for wanted in base:
+        found = kernel.btf[relocation.ids[wanted.id]]
+        if wanted.kind is not found.kind and not _same_enum(wanted.kind, found.kind):
+            if wanted.kind is Kind.FWD or found.kind is Kind.FWD:
+                continue
+            text = f"{c_name(wanted)} is {c_name(found)} in {kernel.name}, and the kernel takes it"
+            yield Finding(Severity.WARNING, "kind-changed", text, type=c_name(wanted))
+        elif wanted.size != found.size:
+            resized[wanted.id] = found
+    uses = other_uses(split, set(resized)) if resized else {}
+    for type_id, found in resized.items():
+        wanted = split[type_id]
+        sizes = f"{wanted.size} bytes in the module, {found.size} in {kernel.name}"
+        if type_id in uses:
+            use = uses[type_id]
+            text = f"{c_name(wanted)} is used by value ({use.what} of {_owner(use.owner)}) and is "
+            text += f"{sizes}; the kernel does not see that"
+            yield Finding(
+                Severity.WARNING, "by-value-resized", text, type=c_name(wanted), hint=_BUILD
+            )
+        else:
+            text = f"{c_name(wanted)} is {sizes}; the module has only pointers to it"
+            yield Finding(Severity.NOTE, "resized-behind-pointer", text, type=c_name(wanted))
+
+
+def _owner(owner: object) -> str:
+    name = getattr(owner, "name", "")
+    kind = getattr(owner, "kind", Kind.UNKN)
+    return f"{kind.name} '{name}'" if name else f"a {kind.name}"
+
+
+def _same_enum(one: Kind, other: Kind) -> bool:
+    return {one, other} <= {Kind.ENUM, Kind.ENUM64}
+
+
+def _judge_ids(ids: BtfIds | None, btf: Btf, base: str) -> Iterator[Finding]:
+    if ids is None:
+        return
+    if not ids.is_resolved:
+        text = ".BTF_ids is not resolved: its kfuncs cannot be registered"
+        severity = Severity.ERROR if ids.sets else Severity.WARNING
+        yield Finding(severity, "ids-unresolved", text, hint="run kbtf run on it")
+        return
+    why = ids_mismatch(ids, btf)
+    if why:
+        text = f".BTF_ids was not resolved against {base}: {why}"
+        yield Finding(Severity.ERROR, "ids-mismatch", text, hint="link the module anew")
+
+
+def _plain_lists(ids: BtfIds, module: Module) -> Iterator[Finding]:
+    for name in ids.unrelocated_lists(module.image):
+        text = f".BTF_ids: the kernel does not relocate the list {name}, which the module reads"
+        yield Finding(Severity.WARNING, "ids-list", text)

@@ -1,0 +1,260 @@
+"""The kernel's checks of BTF, kind by kind."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kbtf import Btf, BtfBuilder, Kind, distill, verify
+from kbtf.btf.rules import CHANGES, OLDEST, Rules, rules_of
+from kbtf.testing import make_base
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NOW = OLDEST._replace(max_kind=Kind.ENUM64, name_len=512)
+
+
+def builder() -> BtfBuilder:
+    b = BtfBuilder(byte_order="little")
+    b.add_int("int", 4, encoding=1)
+    return b
+
+
+def texts(b: BtfBuilder, rules: Rules = NOW) -> list[str]:
+    return [v.text for v in verify(b.build(), rules) if v.refused]
+
+
+REFUSED: dict[str, tuple[Callable[[BtfBuilder], object], str]] = {
+    "int with vlen": (
+        lambda b: b.add(Kind.INT, "x", vlen=1, size_or_type=4, words=(32,)),
+        "INT has vlen 1",
+    ),
+    "int with kind_flag": (
+        lambda b: b.add(Kind.INT, "x", kind_flag=True, size_or_type=4, words=(32,)),
+        "INT has kind_flag set",
+    ),
+    "int of more than 128 bits": (
+        lambda b: b.add(Kind.INT, "x", size_or_type=32, words=(200,)),
+        "more than 128 bits",
+    ),
+    "int with more bits than bytes": (
+        lambda b: b.add_int("x", 4, bits=33),
+        "33 bits in 4 bytes",
+    ),
+    "int with two encodings": (lambda b: b.add_int("x", 4, encoding=3), "more than one encoding"),
+    "int with unknown bits": (
+        lambda b: b.add(Kind.INT, "x", size_or_type=4, words=(1 << 28 | 32,)),
+        "unknown bits",
+    ),
+    "named pointer": (lambda b: b.add_ref(Kind.PTR, 1, "x"), "PTR has a name ('x')"),
+    "typedef without name": (lambda b: b.add_ref(Kind.TYPEDEF, 1), "no valid name"),
+    "type tag without name": (lambda b: b.add_ref(Kind.TYPE_TAG, 1), "TYPE_TAG has no name"),
+    "type tag with kind_flag": (
+        lambda b: b.add(Kind.TYPE_TAG, "x", kind_flag=True, size_or_type=1),
+        "kind_flag",
+    ),
+    "const with kind_flag": (
+        lambda b: b.add(Kind.CONST, kind_flag=True, size_or_type=1),
+        "CONST has kind_flag set",
+    ),
+    "fwd without name": (lambda b: b.add_fwd(""), "FWD has no valid name"),
+    "fwd that refers": (lambda b: b.add(Kind.FWD, "x", size_or_type=1), "refers to a type"),
+    "named array": (lambda b: b.add(Kind.ARRAY, "x", words=(1, 1, 1)), "ARRAY has a name"),
+    "array with a size": (
+        lambda b: b.add(Kind.ARRAY, size_or_type=4, words=(1, 1, 1)),
+        "ARRAY has a size",
+    ),
+    "array of void": (lambda b: b.add_array(0, 1, 1), "of type void"),
+    "struct with an odd name": (lambda b: b.add_composite(Kind.STRUCT, "a b", 4), "invalid name"),
+    "struct name that starts with a digit": (
+        lambda b: b.add_composite(Kind.STRUCT, "9lives", 4),
+        "invalid name",
+    ),
+    "member with an odd name": (
+        lambda b: b.add_composite(Kind.STRUCT, "s", 4, [("a-b", 1, 0)]),
+        "invalid name for member 0",
+    ),
+    "member of void": (
+        lambda b: b.add_composite(Kind.STRUCT, "s", 4, [("a", 0, 0)]),
+        "member 'a' of type void",
+    ),
+    "union member with an offset": (
+        lambda b: b.add_composite(Kind.UNION, "u", 8, [("a", 1, 32)]),
+        "member 'a' at bit 32",
+    ),
+    "members out of order": (
+        lambda b: b.add_composite(Kind.STRUCT, "s", 8, [("a", 1, 32), ("b", 1, 0)]),
+        "member 'b' before the one in front of it",
+    ),
+    "member behind the end": (
+        lambda b: b.add_composite(Kind.STRUCT, "s", 4, [("a", 1, 40)]),
+        "member 'a' behind its end",
+    ),
+    "enum of three bytes": (lambda b: b.add_enum("e", 3), "ENUM has 3 bytes"),
+    "enum of 16 bytes": (lambda b: b.add_enum("e", 16), "ENUM has 16 bytes"),
+    "value without name": (lambda b: b.add_enum("e", 4, [("", 1)]), "invalid name for value 0"),
+    "enum64 of no bytes": (lambda b: b.add_enum64("e", 0), "ENUM64 has 0 bytes"),
+    "named prototype": (lambda b: b.add(Kind.FUNC_PROTO, "x"), "FUNC_PROTO has a name"),
+    "func without name": (lambda b: b.add_func("", b.add_func_proto(0)), "FUNC has no valid name"),
+    "extern func": (lambda b: b.add_func("f", b.add_func_proto(0), 2), "linkage 2"),
+    "var of void": (lambda b: b.add_var("v", 0), "VAR is of type void"),
+    "extern var": (lambda b: b.add_var("v", 1, 2), "linkage 2"),
+    "datasec without size": (lambda b: b.add_datasec(".data", 0, []), "has no size"),
+    "datasec without name": (lambda b: b.add_datasec("", 4, []), "no valid name"),
+    "datasec entries out of order": (
+        lambda b: b.add_datasec(".data", 8, [(1, 4, 4), (1, 0, 4)]),
+        "entry 1 at a wrong offset",
+    ),
+    "datasec entry past the end": (
+        lambda b: b.add_datasec(".data", 4, [(1, 0, 8)]),
+        "entry 0 of a wrong size",
+    ),
+    "datasec entry of void": (
+        lambda b: b.add_datasec(".data", 4, [(0, 0, 4)]),
+        "entry 0 of type void",
+    ),
+    "float of three bytes": (lambda b: b.add_float("f", 3), "FLOAT has 3 bytes"),
+    "decl tag without name": (lambda b: b.add_decl_tag("", 1), "DECL_TAG has no name"),
+    "decl tag on component -2": (lambda b: b.add_decl_tag("t", 1, -2), "component_idx -2"),
+    "new bits in info": (
+        lambda b: b.add_enum("e", 4, [(f"V{n}", n) for n in range(70_000)]),
+        "bits in its info",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_the_kernel_refuses_is_found(case: str) -> None:
+    add, words = REFUSED[case]
+    b = builder()
+    add(b)
+    assert any(words in text for text in texts(b)), texts(b)
+
+
+ACCEPTED: dict[str, Callable[[BtfBuilder], object]] = {
+    "fwd union": lambda b: b.add_fwd("u", union=True),
+    "anonymous struct": lambda b: b.add_composite(Kind.STRUCT, "", 4, [("", 1, 0)]),
+    "empty last member": lambda b: b.add_composite(
+        Kind.STRUCT, "s", 4, [("a", 1, 0), ("z", b.add_array(1, 1, 0), 32)]
+    ),
+    "signed enum": lambda b: b.add_enum("", 4, [("A", -1)], signed=True),
+    "section name": lambda b: b.add_datasec(".data..percpu", 4, [(1, 0, 4)]),
+    "name with dots": lambda b: b.add_func("f.cold", b.add_func_proto(0)),
+    "vararg": lambda b: b.add_func_proto(1, [("a", 1), ("", 0)]),
+    "bitfields": lambda b: b.add_composite(Kind.STRUCT, "s", 4, [("a", 1, 0, 3), ("b", 1, 3, 1)]),
+    "decl tag on a whole": lambda b: b.add_decl_tag("t", 1),
+    "name of 511 bytes": lambda b: b.add_fwd("x" * 511),
+}
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_what_the_kernel_takes_is_not_found(case: str) -> None:
+    b = builder()
+    ACCEPTED[case](b)
+    assert texts(b) == []
+
+
+def chain(length: int, kind: Kind = Kind.CONST) -> BtfBuilder:
+    b = builder()
+    for _ in range(length):
+        b.add_ref(kind, b.next_id - 1)
+    return b
+
+
+def test_a_chain_of_32_modifiers_is_taken_and_one_of_33_is_not() -> None:
+    assert texts(chain(32)) == []
+    assert any("more than 32" in text for text in texts(chain(33)))
+
+
+def test_a_cycle_of_modifiers_is_refused() -> None:
+    b = builder()
+    b.add_ref(Kind.CONST, 3)
+    b.add_ref(Kind.VOLATILE, 2)
+    assert any("cycle" in text for text in texts(b))
+
+
+def test_a_type_tag_behind_another_modifier_is_refused() -> None:
+    b = builder()
+    b.add_ref(Kind.CONST, b.add_ref(Kind.TYPE_TAG, 1, "user"))
+    assert any("TYPE_TAG follows" in text for text in texts(b))
+
+    b = builder()
+    b.add_ref(Kind.TYPE_TAG, b.add_ref(Kind.CONST, 1), "user")
+    assert texts(b) == []
+
+
+def test_what_the_kernel_takes_on_trust_is_told_apart() -> None:
+    b = builder()
+    b.add_func("f", 1)
+
+    (violation,) = verify(b.build(), NOW)
+
+    assert not violation.refused
+    assert "no FUNC_PROTO" in violation.text
+
+
+def blob(
+    b: BtfBuilder, *, header_len: int = 24, gap: int = 0, tail: int = 0, extra: int = 0
+) -> Btf:
+    data = b.to_bytes()
+    type_len, str_off, str_len = struct.unpack_from("<3I", data, 12)
+    types, strings = data[24 : 24 + type_len], data[24 + str_off :]
+    head = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, header_len, 0, type_len, type_len + gap, str_len)
+    head += struct.pack("<I", extra) * ((header_len - 24) // 4)
+    return Btf.parse(head + types + bytes(gap) + strings + bytes(tail))
+
+
+def test_gaps_tails_and_unknown_header_fields_are_refused() -> None:
+    assert verify(blob(builder()), NOW) == []
+    assert [v.text for v in verify(blob(builder(), gap=4), NOW)] == [
+        "gap between types and strings"
+    ]
+    assert "do not end the blob" in verify(blob(builder(), tail=1), NOW)[0].text
+    assert verify(blob(builder(), header_len=28), NOW) == []
+    assert "header of 28" in verify(blob(builder(), header_len=28, extra=1), NOW)[0].text
+
+
+def test_a_distilled_base_holds_only_what_is_found_by_name() -> None:
+    b = builder()
+    b.add_ref(Kind.PTR, 1)
+    b.add_composite(Kind.STRUCT, "", 8)
+
+    found = [v.text for v in verify(b.build(), NOW, distilled=True)]
+
+    assert found == ["PTR in a distilled base", "STRUCT without a name"]
+
+
+def test_rules_follow_the_kernels_own_btf() -> None:
+    b = make_base()
+    assert rules_of(b.build()) == OLDEST
+
+    b.add_composite(Kind.STRUCT, "btf_enum64", 12)
+    array = b.add_array(1, 1, 512)
+    b.add_composite(Kind.STRUCT, "kallsym_iter", 512, [("name", array, 0)])
+    assert rules_of(b.build()) == NOW
+    assert rules_of(b.build(), "6.14.9-x").flag_on_tags is False
+    assert rules_of(b.build(), "6.15-rc1").flag_on_tags is True
+
+    b.add_composite(Kind.STRUCT, "btf_header", 32, [("layout_off", 1, 192)])
+    assert rules_of(b.build()).layout_header
+    assert rules_of(b.build()).info_mask == 0xFFFFFFFF
+    assert [change.since for change in CHANGES] == ["6.0", "6.1", "6.15", "7.1"]
+
+
+def test_real_kernels_and_modules_have_nothing_that_is_refused(
+    corpus: Path, corpus_base: Btf
+) -> None:
+    rules = rules_of(corpus_base)
+    assert rules == NOW
+    assert [v for v in verify(corpus_base, rules) if v.refused] == []
+    for path in sorted((corpus / "split").glob("*.btf")):
+        split = Btf.parse(path.read_bytes(), corpus_base)
+        assert verify(split, rules) == []
+        distilled = distill(split)
+        if len(distilled.base):
+            assert verify(distilled.base, rules, distilled=True) == []
+        assert verify(distilled.split, rules) == []
