@@ -47,6 +47,10 @@ class Inputs:
         """The base of the corpus's split BTF."""
         return self._unpacked(self.corpus / "base" / "6.12.117.btf.xz", "corpus.btf")
 
+    def corpus_base(self, name: str) -> Path:
+        """One of the corpus's bases as raw BTF."""
+        return self._unpacked(self.corpus / "base" / f"6.12.{name}.btf.xz", f"{name}.btf")
+
     @cached_property
     def elf(self) -> Path:
         """A vmlinux that is an ELF file."""

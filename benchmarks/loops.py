@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """What kbtf does many times in one process, as the bench commands of tests/oracles/btf_oracle.c.
 
-loops.py distill REPEAT BASE SPLIT... or loops.py parse REPEAT BASE COUNT prints a JSON list: the
-nanoseconds of each repetition.  Files are in memory and the base is parsed before the clock starts.
+loops.py distill REPEAT BASE SPLIT..., loops.py relocate REPEAT TARGET BASE SPLIT [BASE SPLIT]... or
+loops.py parse REPEAT BASE COUNT prints a JSON list: the nanoseconds of each repetition.  Files are in memory and the base is parsed before the clock starts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kbtf import Btf, distill
+from kbtf import Btf, distill, relocate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,11 @@ def distill_all(base: Btf, splits: list[bytes]) -> None:
         result = distill(Btf.parse(data, base))
         result.base.to_bytes()
         result.split.to_bytes()
+
+
+def relocate_all(target: Btf, pairs: list[tuple[bytes, bytes]]) -> None:
+    for base, split in pairs:
+        relocate(Btf.parse(split, Btf.parse(base)), target).to_bytes()
 
 
 def parse(data: bytes, count: int) -> None:
@@ -47,6 +52,12 @@ def main() -> None:
         parsed = Btf.parse(data)
         splits = [Path(path).read_bytes() for path in rest]
         took = timed(int(repeat), lambda: distill_all(parsed, splits))
+    elif what == "relocate":
+        blobs = [Path(path).read_bytes() for path in rest]
+        pairs = list(zip(blobs[::2], blobs[1::2], strict=True))
+        # A fresh one each time, for the first module of a run has the target's names hashed.
+        targets = [Btf.parse(data) for _ in range(int(repeat))]
+        took = timed(int(repeat), lambda: relocate_all(targets.pop(), pairs))
     else:
         took = timed(int(repeat), lambda: parse(data, int(rest[0])))
     print(json.dumps(took))

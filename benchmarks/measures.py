@@ -139,6 +139,37 @@ def measure_distill(inputs: Inputs, repeat: int) -> Iterator[Result]:
     yield Result("distill", what, "ms", *times, "ratio", 0.5)
 
 
+def measure_relocate(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    tool = str(oracles.libbpf_tool())
+    folder = inputs.corpus / "distilled"
+    pairs = [folder / f"{s.stem}.{part}" for s in inputs.splits for part in ("base", "split")]
+    files = [str(inputs.splits_base), *map(str, pairs)]
+    times = by_turns(
+        repeat,
+        ["relocate", str(ROUNDS), *files],
+        [tool, "bench-relocate", *files, "--repeat", str(ROUNDS)],
+    )
+    what = (
+        f"{len(inputs.splits)} modules in one process, the hashing of the target included; libbpf"
+    )
+    yield Result("relocate", what, "ms", *times, "ratio", 0.1)
+
+
+def measure_check(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    kernels = [f"--kernel={inputs.corpus_base(name)}" for name in ("117", "115", "117-cloud")]
+    module = inputs.copy_of_module()
+    run_once((str(KBTF), "run", str(module)), inputs, inputs.environment("cache"))
+
+    def run() -> Run:
+        return run_once(
+            (str(KBTF), "check", *kernels, str(module)), inputs, inputs.environment("cache")
+        )
+
+    ours, theirs = against_pass(inputs, repeat, run)
+    what = "kbtf check of one module, three raw bases; python -c pass"
+    yield Result("check", what, "ms", _ms(ours), _ms(theirs), "most", 300)
+
+
 def measure_index(inputs: Inputs, repeat: int) -> Iterator[Result]:
     tool = str(oracles.libbpf_tool())
     raw = str(inputs.raw)
@@ -208,6 +239,8 @@ def _mb(runs: list[Run]) -> float:
 
 MEASURES: dict[str, Callable[[Inputs, int], Iterator[Result]]] = {
     "distill": measure_distill,
+    "relocate": measure_relocate,
+    "check": measure_check,
     "index": measure_index,
     "start": measure_start,
     "run": measure_run,

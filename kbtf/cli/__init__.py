@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "give modules resilient BTF",
+    "check": "tell on which kernels the BTF of modules will load, and why not",
     "show": "show what BTF modules have",
+    "explain": "tell why a type is in .BTF.base",
+    "dump": "print BTF as text, as C or as JSON",
     "distill": "distil split BTF into a small base and a split on it",
+    "relocate": "put distilled BTF on a vmlinux, as the kernel does",
+    "undistill": "give modules with .BTF.base plain split BTF again",
     "extract": "write out one section of a module",
     "base": "find the BTF of a kernel, show and extract it",
     "plugins": "list the plugins and their hooks",
