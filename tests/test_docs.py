@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import lzma
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kbtf.host import hookspecs
+from kbtf.testing import make_module
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -53,6 +55,23 @@ def test_the_sessions_of_readme_show_what_happens(kfunc_module: Path, tmp_path: 
 
     (tmp_path / "mark.py").write_text(block("plugin"))
     run_session(block("plugin session"), tmp_path)
+
+
+def test_the_check_of_readme_shows_what_happens(corpus: Path, tmp_path: Path) -> None:
+    distilled = corpus / "distilled" / "extcon-core"
+    module = make_module(
+        "extcon_core",
+        btf=distilled.with_suffix(".split").read_bytes(),
+        btf_base=distilled.with_suffix(".base").read_bytes(),
+    )
+    (tmp_path / "extcon-core.ko").write_bytes(module)
+    boot = tmp_path / "old" / "boot"
+    boot.mkdir(parents=True)
+    packed = (corpus / "base" / "6.12.115.btf.xz").read_bytes()
+    (boot / "vmlinux-6.12.115+deb12-amd64").write_bytes(lzma.decompress(packed))
+    (boot / "config-6.12.115+deb12-amd64").write_text("CONFIG_MODULE_ALLOW_BTF_MISMATCH=y\n")
+
+    run_session(block("check session"), tmp_path)
 
 
 @pytest.mark.integration
@@ -102,3 +121,19 @@ def test_the_plugin_of_the_documentation_works(tmp_path: Path) -> None:
     done = subprocess.run(kbtf, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "over 20 bytes" in done.stderr
+
+
+def test_every_finding_of_a_check_is_documented() -> None:
+    text = (ROOT / "docs" / "check.md").read_text()
+    sources = [*(ROOT / "kbtf/check").glob("*.py")]
+    codes = {
+        code
+        for source in sources
+        for code in re.findall(
+            r'(?:Severity\.\w+|severity|_warning\(|Finding\()[^"\n]*,? ?"([a-z]+(?:-[a-z]+)+)"',
+            source.read_text(),
+        )
+    }
+    assert len(codes) > 10
+    for code in codes:
+        assert f"`{code}`" in text, code

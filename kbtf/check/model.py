@@ -22,6 +22,11 @@ class Verdict(Enum):
         """Higher is worse."""
         return list(Verdict).index(self)
 
+    @property
+    def is_bad(self) -> bool:
+        """Something that a user has to look at before shipping."""
+        return self.rank >= Verdict.UNKNOWN.rank
+
 
 class BtfFate(Enum):
     """What happens to the module's BTF when it is loaded."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from kbtf.btf.btf import Btf, BtfType
 
+_LONGEST = 1000  # of a chain; kernels refuse more than 32 modifiers, and a ring has no end
 _COMPOSITE = (Kind.STRUCT, Kind.UNION)
 _SEEN_THROUGH = (Kind.TYPEDEF, Kind.CONST, Kind.VOLATILE, Kind.RESTRICT, Kind.TYPE_TAG)
 _WORDS = {
@@ -76,7 +77,7 @@ def _values_of(owner: BtfType) -> Iterator[tuple[str, int]]:
 
 def by_value(btf: Btf, type_id: int) -> int:
     """The type behind typedefs, modifiers, tags and arrays; a pointer is where this ends."""
-    for _ in range(btf.end_id):  # no chain is longer, but a cycle would be
+    for _ in range(_LONGEST):
         btf_type = btf[type_id]
         if btf_type.kind in _SEEN_THROUGH:
             type_id = btf_type.size_or_type

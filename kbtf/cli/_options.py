@@ -55,7 +55,7 @@ def load(
     manager = make_manager([*_named_in(table, config_file, file), *plugins])
     manager.call("kbtf_add_options", group=group)
     group.add_to(parser)
-    parsed = parser.parse_args(args)
+    parsed = parser.parse_intermixed_args(args)
     given: dict[str, Any] = dict(vars(parsed))
     base_option = group.options.get("base")
     if base_option is not None and os.environ.get("KBTF_BASE"):

@@ -58,7 +58,7 @@ def parse_own(name: str, args: list[str]) -> int:
     parser = command_parser(name)
     if hasattr(module, "run_with_plugins"):
         return int(module.run_with_plugins(parser, args))
-    return int(module.run(parser.parse_args(args)))
+    return int(module.run(parser.parse_intermixed_args(args)))
 
 
 def parse_any(args: list[str]) -> argparse.Namespace | int:

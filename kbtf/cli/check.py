@@ -53,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", metavar="FILE", help="write a page with the whole matrix too")
     parser.add_argument("--no-cache", action="store_true", help="keep nothing that was unpacked")
     verbosity = parser.add_mutually_exclusive_group()
-    verbosity.add_argument("-q", "--quiet", action="store_true", help="print only what is wrong")
+    verbosity.add_argument(
+        "-q", "--quiet", action="store_true", help="print nothing if all is fine"
+    )
     verbosity.add_argument("-v", "--verbose", action="store_true", help="print notes too")
 
 
@@ -153,8 +155,6 @@ def _report(results: list[Result], args: argparse.Namespace) -> None:
             return
     from kbtf.report import table
 
-    if args.quiet:
-        results = [result for result in results if result.verdict.is_bad]
-    if results:
+    if not args.quiet or any(result.verdict.is_bad for result in results):
         colour = table.wants_colour(sys.stdout)
         sys.stdout.write(table.render(results, verbose=args.verbose, colour=colour))

@@ -1,0 +1,261 @@
+"""What differs between the BTF of two kernels."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from kbtf.btf.kinds import KINDS, Kind
+from kbtf.check.spell import QUALIFIERS, counted, spell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kbtf.btf.btf import Btf, BtfType
+
+    Record = tuple[int, str, bool, int, int, tuple[int, ...]]
+    Key = tuple[int, str]
+
+# Types of one number share a namespace; those of other kinds have no name of their own.
+_NAMESPACES = {
+    Kind.STRUCT: 0,
+    Kind.UNION: 0,
+    Kind.ENUM: 0,
+    Kind.ENUM64: 0,
+    Kind.FWD: 0,
+    Kind.INT: 1,
+    Kind.FLOAT: 1,
+    Kind.TYPEDEF: 1,
+    Kind.FUNC: 2,
+    Kind.VAR: 3,
+    Kind.DATASEC: 4,
+}
+# Which name a size is told under: a typedef of a struct with a name only repeats it.
+_TAGGED = frozenset({Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64})
+_SIZED = frozenset({*_TAGGED, Kind.INT, Kind.FLOAT, Kind.DATASEC})
+_SEEN_THROUGH = QUALIFIERS | {Kind.TYPEDEF}
+_WORDS = [kind.name.lower() for kind in Kind]
+_WORDS[Kind.ENUM64] = "enum"
+_WORDS[Kind.FWD] = "declared struct"
+
+
+class Named(NamedTuple):
+    """A type that has a name."""
+
+    id: int
+    word: str
+    """``struct``, ``union``, ``enum``, ``declared struct``, ``typedef``, ``int``, ``func``, ..."""
+    name: str
+    size: int | None
+    """In bytes; of a typedef, that of the nameless type behind it, if that is what it names."""
+
+    def __str__(self) -> str:
+        size = f" ({counted(self.size, 'byte')})" if self.size is not None else ""
+        return f"{self.word} {self.name}{size}"
+
+
+class Divergence(NamedTuple):
+    """The first type id with different types."""
+
+    id: int
+    a: tuple[str, ...]
+    """The type in lines, its head first; empty if A ends before."""
+    b: tuple[str, ...]
+
+
+class BaseDiff(NamedTuple):
+    """What differs between two bases."""
+
+    types: tuple[int, int]
+    strings: tuple[int, int]
+    """How many there are, the empty one included."""
+    same_strings: bool
+    """The string tables are equal, so that name offsets mean the same."""
+    first: Divergence | None
+    """Often a reference to a type whose id has shifted."""
+    first_other: Divergence | None
+    """The first id with another kind, name, size or number of members or other items: there a type
+    came or went, or was changed."""
+    added: list[Named]
+    removed: list[Named]
+    resized: list[tuple[Named, Named]]
+    changed_kind: list[tuple[Named, Named]]
+    """A struct that became a union, a typedef of a struct one of a pointer, and the like."""
+
+    @property
+    def identical(self) -> bool:
+        """Split BTF made for the one is as good for the other."""
+        return self.first is None and self.same_strings
+
+
+def diff_bases(a: Btf, b: Btf) -> BaseDiff:
+    """Compare two bases, type by type and name by name.
+
+    Types of one name are matched within a namespace: tags, other types, functions, variables.
+    Where there are several of a name, equal ones are set aside first, then the others are paired
+    in the order of their ids, those of one kind first.  What has no name is only compared by id.
+    """
+    strings_a, strings_b = a.all_strings(), b.all_strings()
+    same_strings = strings_a == strings_b
+    counts = (strings_a.count(b"\0"), strings_b.count(b"\0"))
+    shared = _common_prefix(strings_a, strings_b)
+    records, others = a.index.record, b.index.record
+    first = _first(a, b, lambda at: _same(records(at), others(at), a, b, shared))
+    if first is None:
+        return BaseDiff((len(a), len(b)), counts, same_strings, None, None, [], [], [], [])
+    other = _first(a, b, lambda at: _same_head(records(at), others(at)))
+    result = BaseDiff((len(a), len(b)), counts, same_strings, first, other, [], [], [], [])
+    _match(_named(a), _named(b), result)
+    return result
+
+
+def _common_prefix(a: bytes, b: bytes) -> int:
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _first(a: Btf, b: Btf, same: Callable[[int], bool]) -> Divergence | None:
+    end = min(a.end_id, b.end_id)
+    at = next((at for at in range(1, end) if not same(at)), end)
+    lines = [tuple(_lines(btf[at])) if at < btf.end_id else () for btf in (a, b)]
+    return Divergence(at, *lines) if any(lines) else None
+
+
+def _same_head(one: Record, other: Record) -> bool:
+    return one[:4] == other[:4] and (KINDS[one[0]].is_ref or one[4] == other[4])
+
+
+def _same(one: Record, other: Record, a: Btf, b: Btf, shared: int) -> bool:
+    """Equal, ids included; name offsets below *shared* are the same string in both."""
+    if one[:5] != other[:5]:
+        return False
+    words, others = one[5], other[5]
+    if len(words) != len(others):
+        return False
+    names = KINDS[one[0]].name_words(len(words))
+    if not names:
+        return words == others
+    if words == others and max((words[at] for at in names), default=0) < shared:
+        return True
+    return all(
+        a.string(word) == b.string(other) if at in names else word == other
+        for at, (word, other) in enumerate(zip(words, others, strict=True))
+    )
+
+
+def _lines(t: BtfType) -> Iterator[str]:
+    """A type in full, with the ids that it refers to."""
+    head = f"{t.kind.name} '{t.name}'" if t.name else t.kind.name
+    if t.size is not None:
+        head += f", {counted(t.size, 'byte')}"
+    if t.type is not None:
+        head += f", {_referred(t.btf, t.type)}"
+    if t.array is not None:
+        head += f", {t.array.nelems} of {_referred(t.btf, t.array.type)}"
+        head += f", index {_referred(t.btf, t.array.index_type)}"
+    if t.int_encoding is not None:
+        head += f", encoding {t.words[0] >> 24:#x}, bits {t.int_encoding.bits}"
+        head += f" at {t.int_encoding.offset}"
+    if t.linkage is not None:
+        head += f", linkage {t.linkage}"
+    if t.component_idx is not None:
+        head += f", component {t.component_idx}"
+    if KINDS[t.kind].items < 0:
+        head += f", {counted(t.vlen, 'item')}"
+    yield head + (", kind_flag" if t.kind_flag else "")
+    for member in t.members:
+        width = f" ({counted(member.bit_size, 'bit')})" if member.bit_size else ""
+        yield f"'{member.name}' at bit {member.offset}{width}: {_referred(t.btf, member.type)}"
+    for param in t.params:
+        yield f"'{param.name}': {_referred(t.btf, param.type)}"
+    for enumerator in t.enumerators:
+        yield f"'{enumerator.name}' = {enumerator.value}"
+    for entry in t.entries:
+        yield f"at {entry.offset}, {counted(entry.size, 'byte')}: [{entry.type}]"
+
+
+def _referred(btf: Btf, type_id: int) -> str:
+    return f"[{type_id}] {spell(btf, type_id)}"
+
+
+def _named(btf: Btf) -> dict[Key, list[Named]]:
+    found: dict[Key, list[Named]] = {}
+    record = btf.index.record
+    # plain numbers: this runs once a type, and an enumeration's hash is a call
+    typedef, fwd = int(Kind.TYPEDEF), int(Kind.FWD)
+    namespaces = [_NAMESPACES.get(kind) for kind in Kind]
+    sized = [kind in _SIZED for kind in Kind]
+    for at in range(btf.start_id, btf.end_id):
+        kind, name, flag, _, size_or_type, _ = record(at)
+        namespace = namespaces[kind]
+        if not name or namespace is None:
+            continue
+        size = size_or_type if sized[kind] else None
+        if kind == typedef:
+            size = _size_behind(btf, size_or_type)
+        word = _WORDS[kind] if kind != fwd or not flag else "declared union"
+        found.setdefault((namespace, name), []).append(Named(at, word, name, size))
+    return found
+
+
+def _size_behind(btf: Btf, type_id: int) -> int | None:
+    """The size of what a typedef names, unless that is a pointer or has a name of its own."""
+    record = btf.index.record
+    times = 1
+    seen: set[int] = set()
+    while type_id and type_id not in seen:
+        seen.add(type_id)
+        number, name, _, _, size_or_type, words = record(type_id)
+        if number in _SEEN_THROUGH:
+            type_id = size_or_type
+        elif number == Kind.ARRAY:
+            type_id, times = words[0], times * words[2]
+        elif number not in _SIZED or (name and number in _TAGGED):
+            return None
+        else:
+            return times * size_or_type
+    return None
+
+
+def _match(a: dict[Key, list[Named]], b: dict[Key, list[Named]], result: BaseDiff) -> None:
+    for key in sorted(a.keys() | b.keys()):
+        in_a, in_b = a.get(key, []), b.get(key, [])
+        if len(in_a) == len(in_b) == 1 and in_a[0][1:] == in_b[0][1:]:
+            continue
+        olds, news = _unequal(in_a, in_b), _unequal(in_b, in_a)
+        for old, new in [*_pairs_of_a_word(olds, news), *zip(olds, news, strict=False)]:
+            is_resized = old.word == new.word and None not in (old.size, new.size)
+            (result.resized if is_resized else result.changed_kind).append((old, new))
+        paired = min(len(olds), len(news))
+        result.removed.extend(olds[paired:])
+        result.added.extend(news[paired:])
+
+
+def _unequal(types: list[Named], others: list[Named]) -> list[Named]:
+    """Those of *types* that have no equal left among *others*."""
+    equals = Counter(other[1:] for other in others)
+    left = []
+    for one in types:
+        if equals[one[1:]]:
+            equals[one[1:]] -= 1
+        else:
+            left.append(one)
+    return left
+
+
+def _pairs_of_a_word(olds: list[Named], news: list[Named]) -> list[tuple[Named, Named]]:
+    """Take the pairs that agree in `Named.word` out of both lists."""
+    waiting: dict[str, deque[Named]] = {}
+    for new in news:
+        waiting.setdefault(new.word, deque()).append(new)
+    pairs = [(old, waiting[old.word].popleft()) for old in olds if waiting.get(old.word)]
+    taken_olds, taken_news = {old.id for old, _ in pairs}, {new.id for _, new in pairs}
+    olds[:] = [old for old in olds if old.id not in taken_olds]
+    news[:] = [new for new in news if new.id not in taken_news]
+    return pairs

@@ -1,0 +1,71 @@
+// The reasons for a verdict, beside the matrix.
+
+const panel = document.getElementById("details");
+
+/** Show the reasons of the cell that is open, or nothing. */
+function refreshDetails() {
+  panel.hidden = !state.open;
+  panel.replaceChildren();
+  if (!state.open) return;
+  const { module, kernel } = state.open;
+  const close = element("button", "close", "×");
+  close.type = "button";
+  close.setAttribute("aria-label", "Close the reasons");
+  close.addEventListener("click", closeDetails);
+  const title = element("h2");
+  title.append(element("bdi", "", module.name));
+  panel.append(close, title, element("p", "path", module.path));
+  const asked = kernel ? [kernel] : shownKernels();
+  const checked = asked.filter((each) => outcomeOf(module, each));
+  for (const each of checked) {
+    const outcome = outcomeOf(module, each);
+    const section = element("section");
+    const head = element("h3");
+    head.append(element("bdi", "", each.label));
+    section.append(head, judgement(outcome), reasons(outcome));
+    panel.append(section);
+  }
+  const others = asked.length - checked.length;
+  if (others) panel.append(element("p", "quiet", `Not checked on ${count(others, "kernel")}.`));
+  panel.scrollTop = 0;
+}
+
+function judgement(outcome) {
+  const list = element("dl");
+  const verdict = element("dd", `verdict ${outcome.verdict}`);
+  verdict.append(mark(outcome.verdict), element("span", "", outcome.verdict));
+  list.append(element("dt", "", "Verdict"), verdict);
+  if (!outcome.error) {
+    list.append(element("dt", "", "BTF"), element("dd", "", outcome.btf));
+    list.append(element("dt", "", "Module"), element("dd", "", outcome.loading));
+  }
+  return list;
+}
+
+/** The findings of an outcome. */
+function reasons(outcome) {
+  const list = element("ul", "findings");
+  if (outcome.error) {
+    const item = element("li", "error");
+    item.append(element("span", "severity", "error"), element("p", "", outcome.error));
+    list.append(item);
+  }
+  for (const finding of outcome.findings) {
+    const item = element("li", finding.severity);
+    item.append(
+      element("span", "severity", finding.severity),
+      " ",
+      element("code", "code", finding.code),
+    );
+    if (finding.type) item.append(" ", element("code", "type", finding.type));
+    item.append(element("p", "", finding.text));
+    if (finding.hint) item.append(element("p", "hint", finding.hint));
+    list.append(item);
+  }
+  return list.children.length ? list : element("p", "quiet", "Nothing was found.");
+}
+
+function closeDetails() {
+  change({ open: null });
+  grid.focus({ preventScroll: true });
+}
