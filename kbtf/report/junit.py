@@ -44,7 +44,7 @@ def _counts(results: Sequence[Result]) -> str:
 def _case(result: Result, module: str, kernel: str) -> list[str]:
     head = f'<testcase name="{_xml(module)}" classname="{_xml(kernel)}"'
     reasons = [f for f in result.findings if f.severity is Severity.ERROR]
-    blames = result.verdict in (Verdict.REJECTED, Verdict.UNKNOWN)
+    blames = result.verdict.is_bad
     inside: list[str] = []
     if blames:
         element = "failure" if result.verdict is Verdict.REJECTED else "error"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.check.model import Verdict
 from kbtf.report.words import kernel_labels, module_labels, sentence, visible
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def render(results: Sequence[Result]) -> str:
     modules, kernels = module_labels(results), kernel_labels(results)
     lines = ["TAP version 13", f"1..{len(results)}"]
     for number, result in enumerate(results, 1):
-        state = "ok" if result.verdict in (Verdict.OK, Verdict.WARNINGS) else "not ok"
+        state = "not ok" if result.verdict.is_bad else "ok"
         name = f"{modules[result.module]} on {kernels[result.kernel, result.source]}"
         lines.append(f"{state} {number} - {_undirected(name)}")
         lines.append(f"#   verdict: {result.verdict.value}")
