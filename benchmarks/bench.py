@@ -15,9 +15,10 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "tests"))
 
-import real
 from inputs import KBTF, ROOT, Inputs, package
 from measures import MEASURES, Result
+
+import real
 
 
 def arguments() -> argparse.Namespace:

@@ -12,8 +12,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-import real
 from inputs import KBTF
+
+import real
 from oracles import build as oracles
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
-import real
-from oracles import build as oracles
 
+import real
 from kbtf import Btf
+from oracles import build as oracles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

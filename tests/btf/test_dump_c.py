@@ -8,8 +8,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import missing
 
+from conftest import missing
 from kbtf import Btf, BtfBuilder, Kind
 from kbtf.btf.dump_c import dump_c
 

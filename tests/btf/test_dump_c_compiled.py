@@ -10,8 +10,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from conftest import missing
 
+from conftest import missing
 from kbtf import Btf, BtfBuilder, Kind, open_btf
 from kbtf.btf.dump_c import dump_c
 

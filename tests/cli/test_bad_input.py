@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from conftest import missing
 
 import kbtf
+from conftest import missing
 from kbtf import Btf, BtfBuilder, Kind, Module, distill, read_ids, resolve_ids
 from kbtf.testing import ElfSymbol, Ids, make_base, make_ids, make_module, write_elf
 

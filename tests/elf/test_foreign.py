@@ -11,10 +11,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-import real
-from conftest import missing
 from elftools.elf.elffile import ELFFile
 
+import real
+from conftest import missing
 from kbtf import Btf, BtfBuilder, Kind, Module, read_ids, resolve_ids
 from kbtf.testing import make_ids, make_module
 

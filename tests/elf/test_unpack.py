@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import missing
 
+from conftest import missing
 from kbtf.elf.unpack import FORMATS, Budget, compress, output_limit, recognise, unpack
 from kbtf.errors import KbtfError, MachineError
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import real
-from conftest import missing
 from elftools.elf.elffile import ELFFile
 
+import real
+from conftest import missing
 from kbtf import Btf, BtfBuilder, BtfError, Kind
 from kbtf.elf.find import find_base
 from kbtf.elf.release import path_release

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-from report.samples import FEW, HOSTILE, KERNELS, hostile
-
 from kbtf.report import as_json
+from report.samples import FEW, HOSTILE, KERNELS, hostile
 
 
 def test_a_result_says_what_happens_to_the_btf_and_to_the_module() -> None:

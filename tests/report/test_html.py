@@ -8,8 +8,8 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import missing
 
+from conftest import missing
 from kbtf.report import html
 from report import webdriver
 from report.samples import FEW, HOSTILE, KERNELS, NOTE, hostile, many, result

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from report.samples import FEW, HOSTILE, KERNELS, STALE, hostile, result
-
 from kbtf.check.model import Result
 from kbtf.report import junit
+from report.samples import FEW, HOSTILE, KERNELS, STALE, hostile, result
 
 
 def parsed(results: list[Result]) -> ET.Element:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
-from report.samples import FEW, HOSTILE, KERNELS, NOTE, hostile, result
 
 from kbtf.report import table
+from report.samples import FEW, HOSTILE, KERNELS, NOTE, hostile, result
 
 
 def test_one_line_for_each_pair_findings_below_and_the_counts_at_the_end() -> None:

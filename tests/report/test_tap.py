@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from report.samples import FEW, HOSTILE, hostile, result
 
 from kbtf.check.model import Result
 from kbtf.report import tap
+from report.samples import FEW, HOSTILE, hostile, result
 
 
 def test_a_plan_a_line_for_each_test_and_comments() -> None:
