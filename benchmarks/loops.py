@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """What kbtf does many times in one process, as the bench commands of tests/oracles/btf_oracle.c.
 
-loops.py distill REPEAT BASE SPLIT..., loops.py relocate REPEAT TARGET BASE SPLIT [BASE SPLIT]... or
-loops.py parse REPEAT BASE COUNT prints a JSON list: the nanoseconds of each repetition.  Files are in
-memory and the base is parsed before the clock starts.
+    loops.py distill REPEAT BASE SPLIT...
+    loops.py relocate REPEAT TARGET BASE SPLIT [BASE SPLIT]...
+    loops.py parse REPEAT BASE COUNT
+
+Each prints a JSON list: the nanoseconds of each repetition.  Files are in memory and the base is
+parsed before the clock starts.
 """
 
 from __future__ import annotations
