@@ -184,7 +184,13 @@ def _unrelocatable(error: RelocationError, split: Btf, kernel: Kernel) -> Findin
     name = c_name(wanted)
     found = [kernel.btf[at] for at in error.candidates]
     text = f"{name}: {error.what}"
-    if error.reason == "embedded" and found:
+    full = Kind.UNION if wanted.kind_flag else Kind.STRUCT
+    if wanted.kind is Kind.FWD and any(t.kind is full for t in found):
+        # The kernel compares the FWD's kind_flag with the composite's, which means another thing.
+        code = "matcher-quirk"
+        text = f"{name} is only declared where the module was built, and defined in {kernel.name}; "
+        text += "it is the same type, but the kernel's matching does not take it"
+    elif error.reason == "embedded" and found:
         use = embedding(split, error.type_id)
         if use is not None:
             sizes = " or ".join(str(t.size) for t in found)

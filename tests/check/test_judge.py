@@ -146,6 +146,23 @@ def test_a_type_that_is_gone_is_unmapped() -> None:
     assert finding.text == f"{RELEASE} has no struct thing, which the module refers to"
 
 
+@pytest.mark.parametrize("union", [False, True])
+def test_a_declaration_that_became_a_definition_is_a_quirk_of_the_matching(union: bool) -> None:
+    b = make_base()
+    b.add_fwd("thing", union=union)
+    s = BtfBuilder(b.build())
+    s.add_ref(Kind.PTR, 3)
+    defined = make_base()
+    kind, bits = (Kind.UNION, 0) if union else (Kind.STRUCT, 3)
+    defined.add_composite(kind, "thing", 8, [("a", 1, 0, bits)])
+
+    result = judge(module_of(s), kernel(defined.build()))
+
+    assert (result.verdict, result.btf) == (Verdict.REJECTED, BtfFate.REFUSED)
+    assert only(result).code == "matcher-quirk"
+    assert "only declared" in only(result).text
+
+
 def test_two_types_that_fit_are_ambiguous() -> None:
     twice = base(add=lambda b: b.add_composite(Kind.STRUCT, "thing", 16))
 
