@@ -113,9 +113,10 @@ class BtfIds(NamedTuple):
 
     @property
     def is_resolved(self) -> bool:
-        """Some id or the count of a set has been filled in."""
-        return any(self.words[at] for at in self.id_words) or any(
-            self.words[s.at] for s in self.sets
+        """Some id or the count of a set has been filled in, or there is none to fill in."""
+        ids = self.id_words
+        return (
+            not ids or any(self.words[at] for at in ids) or any(self.words[s.at] for s in self.sets)
         )
 
 

@@ -190,6 +190,13 @@ def test_ids_of_another_base_are_recognised_in_lists_and_sets() -> None:
         assert ids_mismatch(resolved, functions().build()) is not None
 
 
+def test_an_empty_set_has_nothing_to_resolve() -> None:
+    ids = ids_of(make_ids(set8s={"kfuncs": []}))
+
+    assert ids.is_resolved
+    assert ids_mismatch(ids, functions().build()) is None
+
+
 def test_lists_are_told_by_their_labels() -> None:
     made = make_ids(
         lists={"one": [("func", "a")], "two": [("func", "b"), ("func", "c")]},
