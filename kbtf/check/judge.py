@@ -12,13 +12,14 @@ from kbtf.btf.support import ModuleBtf
 from kbtf.btf.verify import verify
 from kbtf.btf_ids import ids_mismatch, read_ids
 from kbtf.check.model import BtfFate, Finding, Loading, Result, Severity, Verdict, worst
-from kbtf.check.uses import c_name, embedding, other_uses
+from kbtf.check.uses import by_value, c_name, embedding, other_uses
 from kbtf.elf.module import located
 from kbtf.errors import BtfError, MisfitError, RelocationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kbtf.btf.btf import BtfType
     from kbtf.btf.relocate import Relocation
     from kbtf.btf_ids import BtfIds
     from kbtf.check.kernel import Kernel
@@ -65,7 +66,8 @@ def failed(path: str, error: KbtfError) -> Result:
     )
 
 
-_NOT_OF_BTF = frozenset({"ids-unresolved", "ids-mismatch"})
+_NOT_OF_BTF = frozenset({"ids-unresolved", "ids-mismatch", "ids-no-func", "misread"})
+"""Errors that the kernel does not look for when it takes the BTF."""
 
 
 def _result(
@@ -79,6 +81,8 @@ def _result(
     if fate is BtfFate.REFUSED:
         known = {True: Loading.LOADS_WITHOUT_BTF, False: Loading.FAILS, None: Loading.DEPENDS}
         loading = known[kernel.allow_mismatch]
+    elif any(finding.code == "ids-no-func" for finding in findings):
+        loading = Loading.DEPENDS_ON_INIT
     return Result(
         module=module.path,
         name=module.name,
@@ -137,6 +141,7 @@ def _judge_distilled(
     else:
         yield from _accepted_though_changed(base, split, relocation, kernel)
     yield from _judge_ids(ids, split, "its .BTF.base")
+    yield from _own_copies(ids, split, kernel)
     if ids is not None:
         yield from _plain_lists(ids, module)
 
@@ -145,21 +150,35 @@ def _judge_plain(module: Module, kernel: Kernel, ids: BtfIds | None) -> Iterator
     data = module.image.data(".BTF") or b""
     try:
         split = Btf.parse(data, kernel.btf)
-        _native.check_fit(split.index)
     except MisfitError as error:
-        text = f"its BTF was made for another vmlinux: {error}"
-        hint = "give it a .BTF.base (kbtf run), or " + _BUILD
-        yield Finding(Severity.ERROR, "stale", text, hint=hint)
+        yield _stale("stale", error)
         return
     except BtfError as error:
         yield _broken(error)
         return
+    try:
+        _native.check_fit(split.index)
+    except MisfitError as error:
+        # The kernel does not look at what a reference means, only at names and shapes.
+        refused = any(violation.refused for violation in verify(split, kernel.rules))
+        yield _stale("stale" if refused else "misread", error)
+        yield from _judge_ids(ids, split, kernel.name)
+        return
     yield from _violations(split, kernel, ".BTF")
     yield from _judge_ids(ids, split, kernel.name)
+    yield from _own_copies(ids, split, kernel)
     if kernel.release and module.release and kernel.release != module.release:
         text = f"its BTF is plain, made for {module.release}; that it fits {kernel.release} too "
         text += "is chance, or the types of both are the same"
         yield Finding(Severity.WARNING, "plain-other-release", text)
+
+
+def _stale(code: str, error: MisfitError) -> Finding:
+    text = f"its BTF was made for another vmlinux: {error}"
+    if code == "misread":
+        text += "; the kernel does not notice, and takes its references for other types"
+    hint = "give it a .BTF.base (kbtf run), or " + _BUILD
+    return Finding(Severity.ERROR, code, text, hint=hint)
 
 
 def _broken(error: BtfError) -> Finding:
@@ -264,9 +283,52 @@ def _judge_ids(ids: BtfIds | None, btf: Btf, base: str) -> Iterator[Finding]:
         yield Finding(severity, "ids-unresolved", text, hint="run kbtf run on it")
         return
     why = ids_mismatch(ids, btf)
-    if why:
-        text = f".BTF_ids was not resolved against {base}: {why}"
+    if why is None:
+        return
+    text = f".BTF_ids was not resolved against {base}: {why}"
+    if any(_is_no_func(ids.words[at], btf) for s in ids.sets if s.is_set8 for at in s.id_words):
+        text += "; the kernel refuses to register a set that holds what is no function"
+        yield Finding(Severity.ERROR, "ids-no-func", text, hint="link the module anew")
+    else:
         yield Finding(Severity.ERROR, "ids-mismatch", text, hint="link the module anew")
+
+
+def _is_no_func(type_id: int, btf: Btf) -> bool:
+    return type_id >= btf.end_id or btf[type_id].kind is not Kind.FUNC
+
+
+def _own_copies(ids: BtfIds | None, split: Btf, kernel: Kernel) -> Iterator[Finding]:
+    """Structs of kfuncs that the kernel has too: the verifier takes the two for different types."""
+    seen = set()
+    for func in _kfuncs(ids, split):
+        for type_id in _pointed_to(split, func.size_or_type):
+            found = split[type_id]
+            if type_id < split.start_id or not found.name or type_id in seen:
+                continue
+            if kernel.btf.find(found.name, found.kind) is not None:
+                seen.add(type_id)
+                text = f"{c_name(found)} of kfunc {func.name} is the module's own copy, and the "
+                text += f"verifier takes it for another type than {kernel.name}'s"
+                hint = "make its BTF with the vmlinux that the headers are of"
+                yield Finding(Severity.WARNING, "own-copy", text, type=c_name(found), hint=hint)
+
+
+def _kfuncs(ids: BtfIds | None, split: Btf) -> list[BtfType]:
+    if ids is None:
+        return []
+    names = {slot.name for s in ids.sets if s.is_set8 for slot in ids.slots_of(s)}
+    return [t for name in sorted(names) if (t := split.find(name, Kind.FUNC)) is not None]
+
+
+def _pointed_to(split: Btf, proto_id: int) -> Iterator[int]:
+    """The structs and unions that a prototype has pointers to."""
+    proto = split[proto_id]
+    for at in (proto.size_or_type, *(param.type for param in proto.params)):
+        pointer = split[by_value(split, at)]
+        if pointer.kind is Kind.PTR:
+            target = by_value(split, pointer.size_or_type)
+            if split[target].kind in (Kind.STRUCT, Kind.UNION):
+                yield target
 
 
 def _plain_lists(ids: BtfIds, module: Module) -> Iterator[Finding]:

@@ -50,6 +50,8 @@ class Loading(Enum):
     """CONFIG_MODULE_ALLOW_BTF_MISMATCH is not set."""
     DEPENDS = "fails, or loads without BTF"
     """It is not known whether CONFIG_MODULE_ALLOW_BTF_MISMATCH is set."""
+    DEPENDS_ON_INIT = "fails if its init passes the error on"
+    """The kernel refuses to register its kfuncs (-EINVAL), whatever the configuration."""
     UNKNOWN = "unknown"
 
 

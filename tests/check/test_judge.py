@@ -222,6 +222,15 @@ def test_a_kernel_without_module_btf_ignores_it() -> None:
 
 
 def test_plain_btf_of_another_vmlinux_is_stale_and_says_how_that_shows() -> None:
+    result = judge(module_of(pointing(base()), distil=False), kernel(make_base().build()))
+
+    assert (result.verdict, result.btf) == (Verdict.REJECTED, BtfFate.REFUSED)
+    assert only(result).code == "stale"
+    assert "name offset" in only(result).text
+
+
+def test_plain_btf_that_fits_by_chance_is_misread() -> None:
+    # Its names are then valid ones from the middle of others, which no kernel looks at.
     other = BtfBuilder(byte_order="little")
     other.add_int("char", 1)
     for member in make_base().build():
@@ -229,9 +238,38 @@ def test_plain_btf_of_another_vmlinux_is_stale_and_says_how_that_shows() -> None
 
     result = judge(module_of(pointing(base()), distil=False), kernel(other.build()))
 
-    assert result.verdict is Verdict.REJECTED
-    assert only(result).code == "stale"
+    assert (result.verdict, result.btf) == (Verdict.REJECTED, BtfFate.ACCEPTED)
+    assert only(result).code == "misread"
     assert "type [" in only(result).text
+
+
+def test_a_kfunc_set_with_what_is_no_function_makes_the_init_fail() -> None:
+    ids = make_ids(set8s={"k": [("func", "use", 0)]})
+    fine = module_of(pointing(base()), ids=ids)
+    data = fine.image.data(".BTF_ids") or b""
+    wrong = ids._replace(data=data[:8] + b"\x01\0\0\0" + data[12:])
+    module = Module(
+        make_module(btf=fine.image.data(".BTF"), btf_base=fine.image.data(".BTF.base"), ids=wrong)
+    )
+
+    result = judge(module, kernel(base().build()))
+
+    assert (result.verdict, result.btf) == (Verdict.REJECTED, BtfFate.ACCEPTED)
+    assert result.loading is Loading.DEPENDS_ON_INIT
+    assert only(result).code == "ids-no-func"
+
+
+def test_a_copy_of_a_kernel_struct_under_a_kfunc_is_warned_of() -> None:
+    s = BtfBuilder(base().build())
+    copy = s.add_composite(Kind.STRUCT, "thing", 16, [("own", 1, 0)])
+    s.add_func("use", s.add_func_proto(1, [("thing", s.add_ref(Kind.PTR, copy))]))
+    ids = make_ids(set8s={"k": [("func", "use", 0)]})
+
+    result = judge(module_of(s, ids=ids), kernel(base().build()))
+
+    assert result.verdict is Verdict.WARNINGS
+    assert only(result).code == "own-copy"
+    assert only(result).text.startswith("struct thing of kfunc use is the module's own copy")
 
 
 def test_plain_btf_is_ok_on_its_own_kernel_and_doubted_on_another_release() -> None:
@@ -268,7 +306,7 @@ def test_ids_that_are_unresolved_or_of_another_base_are_errors_of_their_own() ->
         )
     )
 
-    for module, code in ((unresolved, "ids-unresolved"), (wrong, "ids-mismatch")):
+    for module, code in ((unresolved, "ids-unresolved"), (wrong, "ids-no-func")):
         result = judge(module, kernel(base().build()))
         assert (result.verdict, result.btf) == (Verdict.REJECTED, BtfFate.ACCEPTED)
         assert only(result).code == code

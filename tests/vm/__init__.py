@@ -1,0 +1,1 @@
+"""Modules loaded into real kernels, which run in virtual machines without KVM."""
