@@ -30,6 +30,7 @@ SLOT_KINDS = {
     "func": Kind.FUNC,
 }
 _MOST_SLOTS_OF_A_NAME = 100
+_SET8_KFUNCS = 1
 _TRACEPOINT_LISTS = "__bpf_trace_btf_ids_"
 _REGISTER_DTORS = "register_btf_id_dtor_kfuncs"
 
@@ -49,6 +50,10 @@ class IdSet(NamedTuple):
     at: int
     length: int
     is_set8: bool
+
+    def is_kfunc_set(self, words: tuple[int, ...]) -> bool:
+        """Its flags say BTF_SET8_KFUNCS, which kernels ask for since 6.9."""
+        return self.is_set8 and bool(words[self.at + 1] & _SET8_KFUNCS)
 
     @property
     def id_words(self) -> range:
@@ -216,7 +221,7 @@ def resolve_ids(ids: BtfIds, btf: Btf) -> Resolution:
     *ids* are as the linker left them.  The sets are sorted by id, flags staying with their id.
     """
     found: dict[tuple[Kind, str], int] = {}
-    duplicates: list[str] = []
+    duplicates: list[tuple[int, str]] = []
     for kind in SLOT_KINDS.values():
         names = [slot.name for slot in ids.slots if slot.kind is kind]
         candidates = {name: [t.id for t in btf.find_all(name, kind)] for name in names}
@@ -231,18 +236,22 @@ def resolve_ids(ids: BtfIds, btf: Btf) -> Resolution:
     words = list(ids.words)
     for slot in ids.slots:
         words[slot.at] = found.get((slot.kind, slot.name), 0)
-    return Resolution(_sort_sets(ids, words), duplicates + unresolved)
+    in_order_of_types = [text for _, text in sorted(duplicates)]
+    return Resolution(_sort_sets(ids, words), in_order_of_types + unresolved)
 
 
-def _duplicates(candidates: dict[str, list[int]], nr_symbols: int) -> Iterator[str]:
-    """The warnings of resolve_btfids, whose scan ends once it found as many names as symbols."""
+def _duplicates(candidates: dict[str, list[int]], nr_symbols: int) -> Iterator[tuple[int, str]]:
+    """The warnings of resolve_btfids, whose scan ends once it found as many names as symbols.
+
+    Each with the type that was found later.
+    """
     firsts = sorted(c[0] for c in candidates.values() if c)
     scan_end = firsts[-1] if len(firsts) == nr_symbols and firsts else None
     others = sorted((other, name) for name, c in candidates.items() for other in c[1:])
     for other, name in others:
         if scan_end is None or other < scan_end:
             first = candidates[name][0]
-            yield f"multiple IDs found for '{name}': {first}, {other} - using {first}"
+            yield other, f"multiple IDs found for '{name}': {first}, {other} - using {first}"
 
 
 def rewrite_ids(ids: BtfIds, new_id: Callable[[int], int]) -> Resolution:

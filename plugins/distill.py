@@ -110,7 +110,7 @@ def _move_ids(module: Module, old: Btf, distilled: Distilled) -> None:
             f"resolved against another base than {module.found_base.source}: {why}",
             file=module.path,
             where=".BTF_ids",
-            hint="name the base that resolve_btfids was given with --base",
+            hint="name the base that resolve_btfids was given with --base, or link anew",
         )
     moved = rewrite_ids(ids, distilled.new_id)
     module.btf_ids = moved.ids.to_bytes()

@@ -17,7 +17,7 @@ _FEATURES = (
 )
 # What a pahole older than that does not do.
 _OLDEST = (1, 22)  # the first that writes BTF to a file of its own
-_LACKS = (
+LACKS = (
     ((1, 25), "it encodes functions with inconsistent prototypes"),
     ((1, 25), "it leaves out optimized functions"),
     ((1, 27), "it adds no declaration tags for kfuncs"),
@@ -48,8 +48,8 @@ def kbtf_after_link(module: Module, config: Config) -> None:
 def _encode(module: Module, pahole: str) -> Btf:
     import tempfile
 
-    version = _version(pahole)
-    for since, what in _LACKS:
+    version = version_of(pahole)
+    for since, what in LACKS:
         if version < since:
             module.note(f"pahole {version[0]}.{version[1]}: {what}")
     with tempfile.TemporaryDirectory(prefix="kbtf-") as folder:
@@ -60,7 +60,7 @@ def _encode(module: Module, pahole: str) -> Btf:
             [
                 pahole,
                 "-J",
-                *_flags(version),
+                *flags_for(version),
                 "--btf_base",
                 module.base_path(folder),
                 f"--btf_encode_detached={encoded}",
@@ -85,7 +85,8 @@ def _parse(encoded: bytes, module: Module) -> Btf:
         raise ToolError(f"pahole wrote BTF that cannot be read: {error}") from error
 
 
-def _flags(version: tuple[int, int]) -> list[str]:
+def flags_for(version: tuple[int, int]) -> list[str]:
+    """The options that make a pahole of that version encode what kernels expect; ToolError."""
     if version >= (1, 26):
         return [f"--btf_features={_FEATURES}"]
     if version < _OLDEST:
@@ -99,7 +100,8 @@ def _flags(version: tuple[int, int]) -> list[str]:
     return flags
 
 
-def _version(pahole: str) -> tuple[int, int]:
+def version_of(pahole: str) -> tuple[int, int]:
+    """The version of a pahole; ToolError if it is not installed or does not say."""
     import re
 
     words = _run([pahole, "--version"])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kbtf.elf.module import Module
     from kbtf.errors import KbtfError
 
+_REGISTER = "register_btf_kfunc_id_set"
 _BUILD = "build the module for that kernel"
 _MOST = 8
 """Findings of one kind that are listed."""
@@ -36,7 +37,7 @@ def judge(module: Module, kernel: Kernel) -> Result:
     with located(module.path):
         ids = read_ids(module.image)
     if not module.image.data(".BTF"):
-        findings = tuple(_judge_nothing(ids))
+        findings = tuple(_judge_nothing(module))
         return _result(module, kernel, worst(findings), BtfFate.NONE, findings)
     if kernel.support is ModuleBtf.NONE:
         findings = tuple(_judge_ignored(ids))
@@ -95,10 +96,12 @@ def _result(
     )
 
 
-def _judge_nothing(ids: BtfIds | None) -> Iterator[Finding]:
-    if ids is not None and any(s.is_set8 for s in ids.sets):
+def _judge_nothing(module: Module) -> Iterator[Finding]:
+    # Not by the symbols of .BTF_ids: what strips the BTF may strip them too.
+    registers = any(s.name == _REGISTER and s.shndx == 0 for s in module.image.symbols())
+    if registers or module.btf_ids:
         text = "it has kfunc sets but no BTF: its kfuncs cannot be registered"
-        yield Finding(Severity.ERROR, "no-btf", text, hint="run kbtf run on it")
+        yield Finding(Severity.ERROR, "no-btf", text, hint="run kbtf run on the module as linked")
     else:
         yield Finding(Severity.NOTE, "no-btf", "it has no BTF")
 
@@ -284,6 +287,12 @@ def _judge_ids(ids: BtfIds | None, btf: Btf, base: str) -> Iterator[Finding]:
         return
     why = ids_mismatch(ids, btf)
     if why is None:
+        for id_set in ids.sets:
+            if id_set.is_kfunc_set(ids.words) and any(not ids.words[at] for at in id_set.id_words):
+                text = f".BTF_ids: set {id_set.name} has an unresolved kfunc, and the kernel "
+                text += "refuses to register the set"
+                hint = "take what is not there out of the set"
+                yield Finding(Severity.ERROR, "ids-no-func", text, hint=hint)
         return
     text = f".BTF_ids was not resolved against {base}: {why}"
     if any(_is_no_func(ids.words[at], btf) for s in ids.sets if s.is_set8 for at in s.id_words):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 COMMANDS = {
+    "build": "build modules with Kbuild and give them resilient BTF",
     "run": "give modules resilient BTF",
     "check": "tell on which kernels the BTF of modules will load, and why not",
     "show": "show what BTF modules have",
@@ -24,6 +25,8 @@ COMMANDS = {
     "undistill": "give modules with .BTF.base plain split BTF again",
     "extract": "write out one section of a module",
     "base": "find the BTF of a kernel, show and extract it",
+    "makefile": "print the path of a fragment for a Makefile",
+    "doctor": "tell what a build would do and what is missing",
     "plugins": "list the plugins and their hooks",
     "demo": "run the four phases on a module that comes with kbtf",
 }

@@ -65,7 +65,8 @@ def _show(path: str) -> None:
 
 
 def _run_phases(path: str) -> None:
-    from kbtf.cli.run import add_options, summary
+    from kbtf.cli._outcomes import summary
+    from kbtf.cli.run import add_options
 
     group = OptionGroup()
     add_options(group)

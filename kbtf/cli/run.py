@@ -6,17 +6,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from kbtf.cli import print_error, print_traceback, print_warning
 from kbtf.cli._options import add_base_options, load
-from kbtf.errors import KbtfError, UsageError, os_error
-from kbtf.host.bases import BaseFinder
+from kbtf.cli._outcomes import print_outcome, run_each
+from kbtf.errors import KbtfError, UsageError
 from kbtf.host.config import OptionGroup
-from kbtf.host.pipeline import Outcome, Size, failed, run_module
 
 if TYPE_CHECKING:
     import argparse
 
-    from kbtf.host.config import Config
+    from kbtf.host.pipeline import Outcome
 
 DESCRIPTION = """\
 Give linked modules resilient BTF: .BTF, .BTF.base and resolved .BTF_ids.
@@ -66,24 +64,21 @@ def run_with_plugins(parser: argparse.ArgumentParser, args: list[str]) -> int:
     outputs = _outputs(parsed.modules, parsed.output)
     if parsed.depfile and len(outputs) > 1:
         raise UsageError("--depfile is for one module")
-    bases = BaseFinder(config)
     outcomes = []
-    for path, output in zip(parsed.modules, outputs, strict=True):
-        try:
-            outcome = run_module(path, output, manager, config, bases)
-        except (KbtfError, OSError) as error:
-            if parsed.debug:
-                print_traceback()
-            known = error if isinstance(error, KbtfError) else os_error(error)
-            outcome = failed(path, output, known)
+    pairs = zip(parsed.modules, outputs, strict=True)
+    for outcome in run_each(pairs, manager, config, debug=parsed.debug):
         outcomes.append(outcome)
         if not parsed.json:
-            _print(outcome, quiet=parsed.quiet, verbose=parsed.verbose)
+            print_outcome(outcome, quiet=parsed.quiet, verbose=parsed.verbose)
     if parsed.json:
         _print_json(outcomes)
     code = max(outcome.exit_code for outcome in outcomes)
     if parsed.depfile and not code and not config["dry-run"]:
-        _write_depfile(parsed.depfile, outcomes[0], config)
+        from kbtf.kbuild.depfile import write_depfile
+
+        done = outcomes[0]
+        needs = [done.module, *([done.base] if done.base else []), *config.files]
+        write_depfile(parsed.depfile, [done.output], needs)
     return code
 
 
@@ -102,36 +97,6 @@ def _outputs(modules: list[str], output: str | None) -> list[str]:
     return [output]
 
 
-def _print(outcome: Outcome, *, quiet: bool, verbose: bool) -> None:
-    for warning in () if quiet else outcome.warnings:
-        print_warning(f"{outcome.module}: {warning}")
-    if outcome.status == "failed":
-        print_error(outcome.reason)
-    elif not quiet:
-        print(f"{outcome.output}: {summary(outcome)}")
-        for note in outcome.notes if verbose else ():
-            print(f"  {note}")
-        if verbose and outcome.base:
-            print(f"  base {outcome.base}")
-
-
-def summary(outcome: Outcome) -> str:
-    """What was done to a module, for one line."""
-    if outcome.status == "skipped":
-        return f"skipped: {outcome.reason}"
-    parts = [_sized(".BTF", outcome.btf)]
-    if outcome.btf_base:
-        parts.append(_sized(".BTF.base", outcome.btf_base))
-    if outcome.ids is not None:
-        parts.append(f".BTF_ids {outcome.ids} ids")
-    end = " (unchanged)" if outcome.status == "unchanged" else ""
-    return ", ".join(parts) + end
-
-
-def _sized(section: str, size: Size | None) -> str:
-    return f"{section} {size.types} types, {size.bytes} bytes" if size else f"no {section}"
-
-
 def _print_json(outcomes: list[Outcome]) -> None:
     import json
 
@@ -145,16 +110,3 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         row[key] = row[key]._asdict() if row[key] else None
     del row["exit_code"]
     return row
-
-
-def _write_depfile(path: str, outcome: Outcome, config: Config) -> None:
-    from kbtf.elf.write import replace_file
-
-    needs = [outcome.module, *([outcome.base] if outcome.base else []), *config.files]
-    rule = f"{_escape(outcome.output)}: {' '.join(map(_escape, needs))}\n"
-    replace_file(path, rule.encode("utf-8", "surrogateescape"))
-
-
-def _escape(name: str) -> str:
-    """A file name as make and ninja read it in a depfile."""
-    return name.replace("\\", "\\\\").replace(" ", "\\ ").replace("#", "\\#").replace("$", "$$")

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ENTRY_POINT_GROUP = "kbtf.plugins"
-BUILT_IN = ("pahole", "distill", "resolve_btfids", "embed_sections", "verify")
+BUILT_IN = (
+    "pahole",
+    "kfunc_tags",
+    "distill",
+    "resolve_btfids",
+    "embed_sections",
+    "verify",
+)
 # Without it nothing is written back, and a run would claim what it did not do.
 ESSENTIAL = frozenset({"embed_sections"})
 

@@ -13,7 +13,7 @@ from kbtf.btf.support import module_btf_support
 from kbtf.check.judge import judge
 from kbtf.check.kernel import Kernel
 from kbtf.check.model import BtfFate, Loading, Severity, Verdict
-from kbtf.testing import make_base, make_ids, make_module
+from kbtf.testing import ElfSymbol, make_base, make_ids, make_module, write_elf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,6 +257,25 @@ def test_a_kfunc_set_with_what_is_no_function_makes_the_init_fail() -> None:
     assert (result.verdict, result.btf) == (Verdict.REJECTED, BtfFate.ACCEPTED)
     assert result.loading is Loading.DEPENDS_ON_INIT
     assert only(result).code == "ids-no-func"
+
+
+def test_an_unresolved_kfunc_in_a_set_makes_the_init_fail() -> None:
+    ids = make_ids(set8s={"k": [("func", "use", 0), ("func", "absent", 0)]})
+
+    result = judge(module_of(pointing(base()), ids=ids), kernel(base().build()))
+
+    assert (result.verdict, result.loading) == (Verdict.REJECTED, Loading.DEPENDS_ON_INIT)
+    assert only(result).code == "ids-no-func"
+    assert "set k has an unresolved kfunc" in only(result).text
+
+
+def test_kfuncs_are_known_by_their_registration_where_symbols_are_stripped() -> None:
+    registers = ElfSymbol("register_btf_kfunc_id_set", None)
+    data = write_elf({".modinfo": b"name=tiny\0"}, (registers,))
+
+    result = judge(Module(data), kernel(base().build()))
+
+    assert (result.verdict, only(result).code) == (Verdict.REJECTED, "no-btf")
 
 
 def test_a_copy_of_a_kernel_struct_under_a_kfunc_is_warned_of() -> None:

@@ -1,0 +1,73 @@
+"""Tags kfuncs in the BTF where an old pahole (before 1.27) did not, for those who ask for it.
+
+Later kernels and ``bpftool btf dump file M.ko format c`` know a kfunc by its declaration tag
+``bpf_kfunc``.  The kernel itself goes by the sets, so nothing depends on this to load.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbtf import BtfBuilder, Kind, hookimpl, read_ids
+
+if TYPE_CHECKING:
+    from kbtf import Btf, BtfIds, Config, Module, OptionGroup
+
+TAG = "bpf_kfunc"
+_SET8_KFUNCS = 1  # BTF_SET8_KFUNCS, include/linux/btf_ids.h
+
+
+@hookimpl
+def kbtf_add_options(group: OptionGroup) -> None:
+    group.add(
+        "--kfunc-tags",
+        action="store_true",
+        default=False,
+        help="add the declaration tags of kfuncs that pahole (before 1.27) did not",
+    )
+
+
+@hookimpl
+def kbtf_after_link(module: Module, config: Config) -> None:
+    if not config["kfunc-tags"]:
+        return
+    ids = read_ids(module.image)
+    btf = module.btf
+    if ids is None or btf is None:
+        return
+    missing = _untagged(btf, _kfuncs(ids))
+    if missing:
+        module.set_btf(_tagged(btf, missing), module.btf_base)
+        module.note(f"tagged {len(missing)} kfuncs")
+
+
+def _kfuncs(ids: BtfIds) -> list[str]:
+    """The functions in the sets that say that they are of kfuncs, by their symbols."""
+    return [
+        slot.name
+        for id_set in ids.sets
+        if id_set.is_set8 and ids.words[id_set.at + 1] & _SET8_KFUNCS
+        for slot in ids.slots_of(id_set)
+        if slot.kind is Kind.FUNC
+    ]
+
+
+def _untagged(btf: Btf, kfuncs: list[str]) -> list[int]:
+    """Ids of the module's own functions of these names that have no tag, ascending."""
+    tagged = {
+        t.type
+        for t in btf
+        if t.kind is Kind.DECL_TAG and t.name == TAG and t.component_idx == -1 and not t.kind_flag
+    }
+    found = {t.id for name in kfuncs for t in btf.find_all(name, Kind.FUNC)}
+    return sorted(i for i in found if i >= btf.start_id and i not in tagged)
+
+
+def _tagged(btf: Btf, functions: list[int]) -> Btf:
+    """The same BTF with tags behind its types, so that no id changes."""
+    new = BtfBuilder(btf.base, byte_order=btf.byte_order)
+    for btf_type in btf:
+        new.add_copy(btf_type)
+    for function in functions:
+        new.add_decl_tag(TAG, function)
+    return new.build()

@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""``kbtf build``: Kbuild as it is, the phases after it, and nothing done twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conftest import missing
+from kbtf import Module, module_btf_support, open_btf, relocate
+from kbtf.btf.support import ModuleBtf
+from kbtf.cli import main
+from kbtf.errors import UsageError
+from kbtf.kbuild.make import Make, built_modules, sort_words
+
+from . import kdirs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INSTALL = ("modules", "modules_install")
+SECTIONS = (".BTF", ".BTF.base", ".BTF_ids")
+KBTF = str(Path(sys.executable).with_name("kbtf"))
+
+# What turns the configuration of a kernel built with gcc into one that clang 14 can work with.
+CLANG = [
+    "CC=clang",
+    "KCFLAGS=-w",
+    "CONFIG_CC_IS_GCC=",
+    "CONFIG_CC_IS_CLANG=y",
+    "CONFIG_FTRACE_MCOUNT_USE_CC=",
+    "CONFIG_FTRACE_MCOUNT_USE_OBJTOOL=y",
+    "CONFIG_MITIGATION_RETHUNK=",
+    "CONFIG_MITIGATION_SLS=",
+    "CONFIG_INIT_STACK_ALL_ZERO=",
+    "CONFIG_INIT_STACK_NONE=y",
+]
+
+
+def build(*args: object) -> int:
+    return main(["build", *map(str, args)])
+
+
+def sections(module: Path) -> dict[str, bytes | None]:
+    image = Module.open(str(module)).image
+    return {name: image.data(name) for name in SECTIONS}
+
+
+# Without a kernel
+
+
+def test_words_are_told_apart(run_dir: Path) -> None:
+    (run_dir / "driver").mkdir()
+    (run_dir / "clean").mkdir()
+
+    words = sort_words(["V=1", "driver", "clean", "LLVM=1", "sub/a.o"])
+
+    assert words.folder == str(run_dir / "driver")
+    assert words.variables == ["V=1", "LLVM=1"]
+    assert words.targets == ["clean", "sub/a.o"]
+    assert sort_words(["./clean"]).folder == str(run_dir / "clean")
+    assert sort_words(["M=driver", "modules"]).folder == str(run_dir / "driver")
+    assert sort_words([]).folder == str(run_dir)
+    with pytest.raises(UsageError, match="one folder"):
+        sort_words(["driver", "./clean"])
+    with pytest.raises(UsageError, match="no such directory"):
+        sort_words(["./nowhere"])
+
+
+@pytest.mark.parametrize("line", ["{}/sub/a.ko", "{}/sub/a.o", "sub/a.o"])
+def test_modules_order_of_all_kernels(tmp_path: Path, line: str) -> None:
+    """Before 6.3, before 6.13, and since."""
+    (tmp_path / "modules.order").write_text(line.format(tmp_path) + "\n")
+
+    assert built_modules(str(tmp_path)) == [f"{tmp_path}/sub/a.ko"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flags", "expected"),
+    [
+        ((), "", False),
+        (("-n",), "", True),
+        (("-kq",), "", True),
+        (("--touch",), "", True),
+        (("-j4", "-s", "V=n"), "", False),
+        ((), "n", True),
+        ((), "kw -j2 --jobserver-auth=3,4", False),
+        ((), " -j2 --jobserver-auth=3,4 -- V=nt", False),
+        ((), "--no-print-directory", False),
+    ],
+)
+def test_make_that_builds_nothing_is_known(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], flags: str, expected: bool
+) -> None:
+    monkeypatch.setenv("MAKEFLAGS", flags)
+
+    assert Make("k", "m", arguments).only_says is expected
+
+
+@pytest.fixture
+def fake_make(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Puts a program ``make`` before the real one; returns the file it writes its words to."""
+
+    def install(ending: str) -> Path:
+        (run_dir / "bin").mkdir()
+        said = run_dir / "said"
+        program = run_dir / "bin/make"
+        program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {said}\n{ending}\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        return said
+
+    return install
+
+
+def test_make_is_given_what_the_user_gave(fake_make: Callable[[str], Path], run_dir: Path) -> None:
+    kdir = kdirs.small_kdir(run_dir / "kdir")
+    said = fake_make("exit 0")
+
+    assert build("-C", kdir, "V=1", "-j", 2, ".", "LLVM=1", "clean", "--", "-k") == 0
+
+    assert said.read_text().split("\n")[:-1] == [
+        *("-C", str(kdir), f"M={run_dir}", "cmd_btf_ko=", "quiet_cmd_btf_ko="),
+        *("-j2", "-k", "V=1", "LLVM=1", "clean"),
+    ]
+
+
+@pytest.mark.parametrize(("ending", "code"), [("exit 2", 2), ("kill -9 $$", 137)])
+def test_the_exit_status_is_makes(
+    fake_make: Callable[[str], Path], run_dir: Path, ending: str, code: int
+) -> None:
+    fake_make(ending)
+
+    assert build("-C", kdirs.small_kdir(run_dir / "kdir")) == code
+
+
+def test_a_kdir_that_is_none_is_named(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert build("-C", run_dir / "nowhere") == 4
+    assert "nowhere: is no kernel build directory; install the headers" in capsys.readouterr().err
+
+
+def test_options_that_belong_together(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert build("--module", "one") == 2
+    assert "--module and -o go together" in capsys.readouterr().err
+
+
+# With Debian's headers
+
+
+@pytest.fixture
+def bare(headers: Path, tmp_path: Path) -> Path:
+    """The headers without their vmlinux, as most distributions have them."""
+    return kdirs.shadow(headers, tmp_path / "bare", "vmlinux")
+
+
+@pytest.fixture
+def project(run_dir: Path) -> Path:
+    return kdirs.three_modules(run_dir / "three")
+
+
+@pytest.fixture
+def provider(project: Path) -> Path:
+    return project / "provider"
+
+
+@pytest.mark.integration
+def test_with_and_without_vmlinux_a_module_gets_the_same(
+    headers: Path, bare: Path, provider: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    module = provider / "provider.ko"
+    assert build("-C", headers, "-j2", provider) == 0
+    with_vmlinux = sections(module)
+    said = capfd.readouterr().out
+    assert "LD [M]" in said
+    assert "no vmlinux" not in said
+    build("-C", headers, "-q", provider, "clean")
+
+    assert build("-C", bare, provider) == 0
+
+    captured = capfd.readouterr()
+    assert captured.out.count("Skipping BTF generation") == 1
+    assert "no harm here" in captured.out
+    assert "Skipping" not in captured.err
+    assert sections(module) == with_vmlinux
+    assert all(with_vmlinux.values())
+    btf = Module.open(str(module)).btf
+    assert btf is not None
+    relocate(btf, open_btf(str(headers / "vmlinux")))
+
+
+@pytest.mark.integration
+def test_kbtf_run_on_what_kbuild_links_gives_the_same(
+    headers: Path, provider: Path, vmlinux: Path
+) -> None:
+    linked = provider.with_name("linked.ko")
+    assert build("-C", headers, "--module", "provider", "-o", linked, "--raw", provider) == 0
+    assert Module.open(str(linked)).image.data(".BTF") is None
+    assert sections(provider / "provider.ko") == sections(linked)
+    assert main(["run", "--base", str(vmlinux), str(linked)]) == 0
+
+    assert build("-C", headers, provider) == 0
+
+    assert (provider / "provider.ko").read_bytes() == linked.read_bytes()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("which", ["headers", "bare"])
+def test_a_second_build_writes_nothing(
+    which: str, request: pytest.FixtureRequest, provider: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kdir = request.getfixturevalue(which)
+    build("-C", kdir, provider)
+    before = kdirs.states(provider)
+    capfd.readouterr()
+
+    assert build("-C", kdir, provider) == 0
+
+    assert kdirs.states(provider) == before
+    said = capfd.readouterr().out
+    assert not [word for word in ("CC", "LD", "BTF", "MODPOST") if word in said]
+
+
+@pytest.mark.integration
+def test_three_modules_and_a_change_of_one(headers: Path, project: Path) -> None:
+    users = project / "users"
+    arguments = kdirs.users_arguments(project)
+    assert build("-C", headers, project / "provider") == 0
+    assert build("-C", headers, users, *arguments) == 0
+    modules = [*users.glob("*.ko"), project / "provider/provider.ko"]
+    assert len(modules) == 3
+    assert all(Module.open(str(path)).has_btf_base for path in modules)
+    before = kdirs.states(users)
+    source = users / "adder-user.c"
+    source.write_text(source.read_text().replace("heavy", "heaviest"))
+
+    assert build("-C", headers, users, *arguments) == 0
+
+    after = kdirs.states(users)
+    assert after["adder-user.ko"] != before["adder-user.ko"]
+    assert after["weigher.ko"] == before["weigher.ko"]
+    assert Module.open(str(users / "adder-user.ko")).has_btf_base
+
+
+@pytest.mark.integration
+def test_other_options_or_another_base_make_btf_anew(
+    bare: Path, provider: Path, vmlinux: Path
+) -> None:
+    base = provider.with_name("vmlinux")
+    shutil.copy(vmlinux, base)
+    module = provider / "provider.ko"
+    build("-C", bare, "--base", base, provider)
+    distilled = sections(module)
+
+    build("-C", bare, "--base", base, "--distill", "never", provider)
+    assert sections(module)[".BTF.base"] is None
+    build("-C", bare, "--base", base, provider)
+    assert sections(module) == distilled
+
+    before = module.stat().st_mtime_ns
+    os.utime(base, ns=(1, 1))
+    build("-C", bare, "--base", base, provider)
+    assert module.stat().st_mtime_ns != before
+    assert sections(module) == distilled
+
+
+@pytest.mark.integration
+def test_phases_that_failed_are_made_up_for(
+    headers: Path, provider: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert build("-C", headers, "--pahole", "no-such-pahole", provider, *INSTALL) == 4
+    said = capfd.readouterr()
+    assert "no-such-pahole is not installed" in said.err
+    assert "INSTALL" not in said.out
+    assert not Module.open(str(provider / "provider.ko")).has_btf
+
+    assert build("-C", headers, provider) == 0
+
+    assert "LD" not in capfd.readouterr().out
+    assert Module.open(str(provider / "provider.ko")).has_btf_base
+
+
+@pytest.mark.integration
+def test_errors_of_the_compiler_are_shown_and_end_it(
+    headers: Path, provider: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (provider / "main.c").write_text("nonsense\n")
+
+    assert build("-C", headers, provider) == 2
+    assert "main.c:1" in capfd.readouterr().err
+
+
+@pytest.mark.integration
+def test_a_build_apart_from_the_sources(headers: Path, provider: Path, run_dir: Path) -> None:
+    before = kdirs.states(provider)
+    arguments = ("-C", headers, "--work", "work", "--module", "provider", "-o", "out.ko")
+
+    def again() -> int:
+        return build(*arguments, "--depfile", "out.d", provider)
+
+    assert again() == 0
+    assert kdirs.states(provider) == before
+    assert Module.open("out.ko").has_btf_base
+    target, _, rest = Path("out.d").read_text().partition(": ")
+    needs = rest.split()
+    assert target == "out.ko"
+    assert {str(path) for path in provider.rglob("*.[ch]")} <= set(needs)
+    assert {f"{provider}/Makefile", f"{headers}/vmlinux", f"{headers}/Module.symvers"} <= set(needs)
+    assert all(Path(need).is_file() for need in needs)
+    assert not [need for need in needs if "/work/" in need.removeprefix(str(run_dir))]
+
+    first = Path("out.ko").stat()
+    assert again() == 0
+    assert Path("out.ko").stat() == first
+    (provider / "main.c").touch()
+    assert again() == 0
+    assert Path("out.ko").stat().st_mtime_ns == first.st_mtime_ns, "the same content again"
+
+
+@pytest.mark.integration
+def test_a_module_that_is_not_there_is_named(
+    headers: Path, provider: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert build("-C", headers, "--module", "other", "-o", "x.ko", provider) == 3
+    assert "no modules other were built there; there are provider.ko" in capfd.readouterr().err
+    assert not Path("x.ko").exists()
+
+
+@pytest.mark.integration
+def test_modules_are_installed_with_their_btf_and_cleaned(
+    headers: Path, provider: Path, run_dir: Path
+) -> None:
+    sources = set(kdirs.states(provider))
+    goals = (*INSTALL, f"INSTALL_MOD_PATH={run_dir}/dest", "DEPMOD=true")
+
+    assert build("-C", headers, provider, *goals) == 0
+
+    (installed,) = (run_dir / "dest").rglob("provider.ko*")
+    assert sections(installed) == sections(provider / "provider.ko")
+    assert Module.open(str(installed)).has_btf_base
+    assert build("-C", headers, provider, "clean") == 0
+    assert set(kdirs.states(provider)) == sources
+
+
+@pytest.mark.integration
+def test_a_dry_run_links_nothing(
+    headers: Path, provider: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert build("-C", headers, "--dry-run", provider, "V=1") == 0
+    assert capfd.readouterr().out.startswith(f"make -C {headers} M={provider} cmd_btf_ko=")
+    assert build("-C", headers, provider, "--", "-n") == 0
+    assert len(list(provider.iterdir())) == 4
+
+
+@pytest.mark.integration
+def test_a_module_built_with_clang(headers: Path, provider: Path, resolve_btfids: Path) -> None:
+    if not shutil.which("clang"):
+        missing("clang is not installed")
+
+    assert build("-C", headers, provider, *CLANG) == 0
+
+    module = provider / "provider.ko"
+    assert b"clang" in (Module.open(str(module)).image.data(".comment") or b"")
+    assert all(sections(module).values())
+    assert main(["check", "--kernel", str(headers / "vmlinux"), str(module)]) == 0
+
+
+@pytest.mark.integration
+def test_debians_6_1_has_no_vmlinux_and_gets_plain_split_btf(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        old = kdirs.old_kernel()
+    except kdirs.Missing as error:
+        missing(error)
+    base = open_btf(str(old.vmlinuz))
+    assert module_btf_support(base) is ModuleBtf.EXACT
+    options = ("-C", old.kdir, "--base", old.vmlinuz)
+
+    assert build(*options, project / "provider") == 0
+    assert build(*options, project / "users", *kdirs.users_arguments(project)) == 0
+
+    captured = capfd.readouterr()
+    assert "cannot relocate BTF" in captured.err
+    assert "no harm here" in captured.out
+    assert "BTF [M]" not in captured.out
+    modules = [*project.glob("*/*.ko")]
+    assert len(modules) == 3
+    assert main(["check", "--kernel", str(old.vmlinuz), *map(str, modules)]) == 0
+    for path in modules:
+        assert Module.open(str(path)).has_btf
+        assert not Module.open(str(path)).has_btf_base
+    before = kdirs.states(project)
+    assert build(*options, project / "provider") == 0
+    assert kdirs.states(project) == before
+
+
+@pytest.mark.integration
+def test_a_terminated_build_leaves_nothing_half_written(headers: Path, provider: Path) -> None:
+    (provider / "Makefile").write_text(
+        "obj-m := provider.o\nprovider-y := main.o sub/parts.o slow.o\n"
+        "$(obj)/slow.c:\n\techo half > $@; sleep 60\n"
+    )
+    command = [KBTF, "build", "-C", str(headers), "-j1", str(provider)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while not (provider / "slow.c").exists():
+            assert process.poll() is None
+        process.terminate()
+        assert process.wait(30) == 143
+
+    assert not (provider / "slow.c").exists(), "make removes the target of an interrupted recipe"
