@@ -269,8 +269,14 @@ class ElfImage:
         self._write_table(out, self._without_removed(sections), offsets)
 
     def _without_removed(self, sections: list[Section]) -> list[Section]:
+        # libelf, in resolve_btfids for one, fills a file from where a section is said to be up to
+        # the next one: an inactive one at 0 would cost the file its header.
+        starts = [s.offset for s in sections[1:] if s.file_size and s.name not in self._removed]
+        place = min(starts, default=self._layout.header_size)
         kept = [
-            Section(s.number, "", SHT_NULL, *[0] * 8) if s.name in self._removed else s
+            Section(s.number, "", SHT_NULL, 0, 0, place, 0, 0, 0, 0, 0)
+            if s.name in self._removed
+            else s
             for s in sections
         ]
         while kept[-1].type == SHT_NULL and len(kept) > 1:

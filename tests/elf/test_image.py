@@ -711,3 +711,18 @@ def test_any_damage_gives_an_elf_error_or_an_image(
         image.to_bytes()
     except ElfError:
         pass
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_a_removed_section_in_the_middle_keeps_all_indices_and_no_place_at_zero(bits: int) -> None:
+    sections = {".one": b"1" * 8, ".gone": b"2" * 8, ".three": b"3" * 8}
+    image = ElfImage(write_elf(sections, bits=bits))
+    image.remove_section(".gone")
+
+    after = ElfImage(image.to_bytes())
+
+    assert after.data(".gone") is None
+    assert after.data(".three") == b"3" * 8
+    assert after.sections[3].name == ".three"
+    assert after.sections[2].type == 0
+    assert after.sections[2].offset >= (52 if bits == 32 else 64)

@@ -1,0 +1,142 @@
+"""BTF taken apart so that types can be added and put in another order.
+
+As libbpf's btf__add_*() and btf__permute() do, it keeps the string table as it is and adds to its
+end; BtfBuilder would write it anew.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+
+from kbtf.btf.btf import Btf
+from kbtf.btf.kinds import KINDS, Kind
+
+_HEADER = "HBBIIIII"
+_HEAD_WORDS = 3
+
+
+class RawBtf:
+    """The own types of a BTF as words, and its strings; *btf* is what it was made from."""
+
+    def __init__(self, btf: Btf) -> None:
+        self.btf = btf
+        self._order = ">" if btf.byte_order == "big" else "<"
+        data = btf.to_bytes()
+        header_len, type_off, type_len, str_off, str_len = struct.unpack_from(
+            f"{self._order}IIIII", data, 4
+        )
+        self._header = bytearray(data[:header_len])
+        types = header_len + type_off
+        strings = header_len + str_off
+        self._words = self._swapped(array("I", data[types : types + type_len]))
+        # What newer BTF has between types and strings, its layout, is kept.
+        self._between = data[types + type_len : strings]
+        self._strings = bytearray(data[strings : strings + str_len])
+        self._known = b"" if btf.base is None else btf.base.all_strings()
+        self._starts = self._find_starts()
+
+    def _swapped(self, words: array[int]) -> array[int]:
+        if self.btf.byte_order != sys.byteorder:
+            words.byteswap()
+        return words
+
+    def _find_starts(self) -> list[int]:
+        starts = []
+        at = 0
+        while at < len(self._words):
+            starts.append(at)
+            info = self._words[at + 1]
+            row = KINDS[info >> 24 & 0x7F]
+            items = info & 0xFFFFFF if row.items < 0 else row.items
+            at += _HEAD_WORDS + items * row.item_words + row.tail_words
+        return starts
+
+    @property
+    def start_id(self) -> int:
+        """The id of the first own type."""
+        return self.btf.start_id
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def add(
+        self,
+        kind: Kind,
+        name: str,
+        target: int,
+        *words: int,
+        vlen: int = 0,
+        kind_flag: bool = False,
+    ) -> int:
+        """Add a type that refers to another, with the words behind its head.  Its id."""
+        info = kind_flag << 31 | kind << 24 | vlen
+        self._starts.append(len(self._words))
+        self._words.extend((self.add_string(name), info, target, *words))
+        return self.start_id + len(self._starts) - 1
+
+    def add_string(self, name: str) -> int:
+        """The offset of a string, which is added unless it is there."""
+        if not name:
+            return 0
+        raw = b"\0" + name.encode("utf-8", "surrogateescape") + b"\0"
+        at = self._known.find(raw)
+        if at >= 0:
+            return at + 1
+        # The first string of a split has no NUL before it.
+        at = (b"\0" + self._strings).find(raw)
+        if at >= 0:
+            return len(self._known) + at
+        self._strings += raw[1:]
+        return len(self._known) + len(self._strings) - len(raw) + 1
+
+    def set_target(self, type_id: int, target: int) -> None:
+        """Make an own type refer to another one."""
+        self._words[self._starts[type_id - self.start_id] + 2] = target
+
+    def sort_by_name(self) -> None:
+        """Put the types in the order of their names, anonymous ones first, ties as they were."""
+        order = sorted(range(len(self._starts)), key=self._name)
+        place = {old: new for new, old in enumerate(order)}
+        start_id = self.start_id
+        ends = [*self._starts[1:], len(self._words)]
+        words = array("I")
+        starts = []
+        for old in order:
+            start = len(words)
+            starts.append(start)
+            words += self._words[self._starts[old] : ends[old]]
+            for at in _id_places(words, start):
+                if words[at] >= start_id:
+                    words[at] = start_id + place[words[at] - start_id]
+        self._words, self._starts = words, starts
+
+    def _name(self, index: int) -> bytes:
+        offset = self._words[self._starts[index]]
+        if offset < len(self._known):
+            end = self._known.index(b"\0", offset)
+            return self._known[offset:end]
+        offset -= len(self._known)
+        return bytes(self._strings[offset : self._strings.index(b"\0", offset)])
+
+    def build(self) -> Btf:
+        """The BTF with all changes; BtfError if a type refers to one that is not there."""
+        types = self._swapped(array("I", self._words)).tobytes()
+        grown = len(types) + len(self._between)
+        lengths = (0, len(types), grown, len(self._strings))
+        struct.pack_into(f"{self._order}IIII", self._header, 8, *lengths)
+        if self._between:
+            struct.pack_into(f"{self._order}I", self._header, 24, len(types))
+        return Btf.parse(
+            bytes(self._header) + types + self._between + bytes(self._strings), self.btf.base
+        )
+
+
+def _id_places(words: array[int], start: int) -> list[int]:
+    """Where a type that ends with *words* has ids of others."""
+    info = words[start + 1]
+    row = KINDS[info >> 24 & 0x7F]
+    tail = start + _HEAD_WORDS
+    places = [tail + at for at in row.id_words(len(words) - tail)]
+    return [start + 2, *places] if row.is_ref else places
