@@ -171,6 +171,26 @@ def measure_check(inputs: Inputs, repeat: int) -> Iterator[Result]:
     yield Result("check", what, "ms", _ms(ours), _ms(theirs), "most", 300)
 
 
+def measure_resolve(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    debian = real.debian_resolve_btfids(real.newest_headers())
+    linked = inputs.corpus / "btf_ids" / "xfrm_interface.unresolved.ko"
+    if not linked.exists():
+        raise real.Missing(f"no {linked}")
+    module = inputs.folder / "resolve.ko"
+
+    def run(program: Path) -> Run:
+        shutil.copyfile(linked, module)
+        command = (str(program), "-b", str(inputs.splits_base), str(module))
+        return run_once(command, inputs, inputs.environment("cache"))
+
+    ours, theirs = [], []
+    for _ in range(repeat + 1):
+        theirs.append(run(debian))
+        ours.append(run(KBTF.with_name("kbtf-resolve-btfids")))
+    what = "kbtf-resolve-btfids on a small module; Debian's resolve_btfids"
+    yield Result("resolve", what, "ms", _ms(ours[1:]), _ms(theirs[1:]), "more", 45)
+
+
 def measure_index(inputs: Inputs, repeat: int) -> Iterator[Result]:
     tool = str(oracles.libbpf_tool())
     raw = str(inputs.raw)
@@ -242,6 +262,7 @@ MEASURES: dict[str, Callable[[Inputs, int], Iterator[Result]]] = {
     "distill": measure_distill,
     "relocate": measure_relocate,
     "check": measure_check,
+    "resolve": measure_resolve,
     "index": measure_index,
     "start": measure_start,
     "run": measure_run,
