@@ -29,8 +29,10 @@ SLOT_KINDS = {
     "typedef": Kind.TYPEDEF,
     "func": Kind.FUNC,
 }
+SET8_KFUNCS = 1
+"""BTF_SET8_KFUNCS: a set8 of kfuncs, as kernels since 6.9 ask for."""
+
 _MOST_SLOTS_OF_A_NAME = 100
-_SET8_KFUNCS = 1
 _TRACEPOINT_LISTS = "__bpf_trace_btf_ids_"
 _REGISTER_DTORS = "register_btf_id_dtor_kfuncs"
 
@@ -50,10 +52,6 @@ class IdSet(NamedTuple):
     at: int
     length: int
     is_set8: bool
-
-    def is_kfunc_set(self, words: tuple[int, ...]) -> bool:
-        """Its flags say BTF_SET8_KFUNCS, which kernels ask for since 6.9."""
-        return self.is_set8 and bool(words[self.at + 1] & _SET8_KFUNCS)
 
     @property
     def id_words(self) -> range:
@@ -110,6 +108,10 @@ class BtfIds(NamedTuple):
             for name in self.list_names
             if not name.startswith(_TRACEPOINT_LISTS) and not (has_dtors and "dtor" in name)
         ]
+
+    def is_kfunc_set(self, id_set: IdSet) -> bool:
+        """The flags of a set say that it is of kfuncs."""
+        return id_set.is_set8 and bool(self.words[id_set.at + 1] & SET8_KFUNCS)
 
     def slots_of(self, id_set: IdSet) -> list[Slot]:
         """The slots of a set, as the linker laid them out."""

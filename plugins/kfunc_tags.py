@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from kbtf import Btf, BtfIds, Config, Module, OptionGroup
 
 TAG = "bpf_kfunc"
-_SET8_KFUNCS = 1  # BTF_SET8_KFUNCS, include/linux/btf_ids.h
 
 
 @hookimpl
@@ -46,7 +45,7 @@ def _kfuncs(ids: BtfIds) -> list[str]:
     return [
         slot.name
         for id_set in ids.sets
-        if id_set.is_set8 and ids.words[id_set.at + 1] & _SET8_KFUNCS
+        if ids.is_kfunc_set(id_set)
         for slot in ids.slots_of(id_set)
         if slot.kind is Kind.FUNC
     ]

@@ -288,7 +288,7 @@ def _judge_ids(ids: BtfIds | None, btf: Btf, base: str) -> Iterator[Finding]:
     why = ids_mismatch(ids, btf)
     if why is None:
         for id_set in ids.sets:
-            if id_set.is_kfunc_set(ids.words) and any(not ids.words[at] for at in id_set.id_words):
+            if ids.is_kfunc_set(id_set) and any(not ids.words[at] for at in id_set.id_words):
                 text = f".BTF_ids: set {id_set.name} has an unresolved kfunc, and the kernel "
                 text += "refuses to register the set"
                 hint = "take what is not there out of the set"

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from kbtf.btf.btf import Btf, BtfType, Param
     from kbtf.btf_ids import BtfIds
 
-# include/linux/btf.h and btf_ids.h
-SET8_KFUNCS = 1 << 0
+# include/linux/btf.h
 KF_FASTCALL = 1 << 12
 KF_IMPLICIT_ARGS = 1 << 16
 
@@ -57,7 +56,7 @@ class _Step:
         for id_set in sorted(self.ids.sets, key=lambda s: s.name, reverse=True):
             if not id_set.is_set8:
                 continue
-            is_of_kfuncs = bool(self.ids.words[id_set.at + 1] & SET8_KFUNCS)
+            is_of_kfuncs = self.ids.is_kfunc_set(id_set)
             for at in id_set.id_words:
                 func = self.functions.get(slots.get(at, ""))
                 if func is None:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.builder import BtfBuilder
 from kbtf.btf.kinds import Kind
+from kbtf.btf_ids import SET8_KFUNCS
 from kbtf.testing.elfwriter import ElfSymbol, write_elf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-SET8_KFUNCS = 1
-"""The flag that a set8 of kfuncs has (include/linux/btf_ids.h)."""
 
 
 class Ids(NamedTuple):
