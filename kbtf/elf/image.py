@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SHT_NULL = 0
 SHT_PROGBITS = 1
 SHT_SYMTAB = 2
+SHT_STRTAB = 3
 SHT_NOBITS = 8
 SHT_SYMTAB_SHNDX = 18
 SHF_ALLOC = 2
@@ -129,7 +130,9 @@ class ElfImage:
             raise ElfError(f"section names in section {self._shstrndx} of {len(rows)}")
         names = None
         if self._shstrndx:
-            _, _, _, _, offset, size, *_ = rows[self._shstrndx]
+            _, kind, _, _, offset, size, *_ = rows[self._shstrndx]
+            if kind != SHT_STRTAB:
+                raise ElfError(f"section names in section {self._shstrndx}, no string table")
             names = bytes(self._slice(offset, size, "section names"))
         sections = [
             Section(index, "" if names is None else _name_at(names, row[0], index), *row[1:])
@@ -204,7 +207,7 @@ class ElfImage:
         if sum(s.name == name for s in self.sections) > 1:
             raise ElfError(f"there are several sections {name}")
         section = self.section(name)
-        if section is not None and section.type == SHT_NOBITS:
+        if section is not None and section.type in (SHT_NULL, SHT_NOBITS):
             raise ElfError(f"section {name} has no contents to replace")
         self._changes[name] = data
         self._removed.discard(name)
@@ -231,6 +234,7 @@ class ElfImage:
         for name, data in self._changes.items():
             section = self.section(name)
             if section is not None and section.size == len(data):
+                self._require_own_bytes(section)
                 out[section.offset : section.offset + section.size] = data
             else:
                 moved[name] = data
@@ -241,6 +245,17 @@ class ElfImage:
                 raise ElfError("there is no table of section names to add to")
             self._append(out, moved)
         return bytes(out)
+
+    def _require_own_bytes(self, section: Section) -> None:
+        """ElfError if something else of the file lies in the bytes of *section*."""
+        others = [(s.offset, s.file_size, s.name) for s in self.sections if s != section]
+        others.append((0, self._layout.header_size, "the ELF header"))
+        others.append((self._phoff, self._phsize, "the program headers"))
+        others.append((self._shoff, self._shnum * self._shentsize, "the section headers"))
+        end = section.offset + section.size
+        for offset, size, name in others:
+            if size and offset < end and section.offset < offset + size:
+                raise ElfError(f"overlaps {name}", where=section.name)
 
     def _append(self, out: bytearray, moved: dict[str, bytes]) -> None:
         sections = list(self.sections)

@@ -507,6 +507,32 @@ def test_a_section_without_contents_cannot_be_set() -> None:
         image.set_section(".bss", b"new")
 
 
+def test_an_inactive_section_cannot_be_set() -> None:
+    image = ElfImage(table_first([Row(b".gone", SHT_NULL, offset=1 << 20, size=3)]))
+
+    with pytest.raises(ElfError, match=r"section \.gone has no contents"):
+        image.set_section(".gone", b"new")
+
+
+OVERLAPS = {
+    "another section": ("overlaps .shstrtab", -1),
+    "the ELF header": ("overlaps the ELF header", 60),
+    "the section headers": ("overlaps the section headers", 0x40),
+}
+
+
+@pytest.mark.parametrize("case", OVERLAPS)
+def test_a_section_that_overlaps_something_is_not_patched(case: str) -> None:
+    words, offset = OVERLAPS[case]
+    own = table_first([Row(b".BTF", data=b"12345678")])
+    offset = ElfImage(own).sections[2].offset - 4 if offset < 0 else offset
+    image = ElfImage(table_first([Row(b".BTF", data=b"12345678", offset=offset)]))
+
+    image.set_section(".BTF", b"87654321")
+    with pytest.raises(ElfError, match=rf"\.BTF: {words}"):
+        image.to_bytes()
+
+
 def test_one_of_several_sections_of_a_name_cannot_be_set() -> None:
     data = table_first([Row(b".text", data=b"first"), Row(b".text", data=b"second")])
     image = ElfImage(data)
@@ -603,6 +629,9 @@ MALFORMED = {
     "section headers too large": (patched(PLAIN, 58, "<H", 65), "section headers of 65 bytes"),
     "section headers of no size": (patched(PLAIN, 58, "<H", 0), "section headers of 0 bytes"),
     "names in no section": (patched(PLAIN, 62, "<H", 4), "section names in section 4 of 4"),
+    "names in a section of another type": (
+        patched(PLAIN, ROW * 4 + 4, "<I", SHT_PROGBITS), "section names in section 3, no string"
+    ),
     "names far out": (
         patched(patched(PLAIN, 62, "<H", SHN_XINDEX), ROW + 40, "<I", 2**32 - 1),
         "section names in section 4294967295",
