@@ -31,7 +31,7 @@ _SIGNATURE_INFO_LEN = 12
 
 
 class Signature(NamedTuple):
-    """A signature appended to a module."""
+    """A signature appended to a module, or several, of which the kernel checks the last."""
 
     data: bytes
     """Everything from the end of the ELF file on."""
@@ -58,8 +58,6 @@ class Module:
         """Why this module is left alone, if it is."""
         self._find_base = find_base
         self._found: Base | None = None
-        self.stripped = False
-        """A signature was taken off."""
         with located(path):
             self.compression = unpack.recognise(data)
             if self.compression:
@@ -110,10 +108,9 @@ class Module:
             raise SignedError(
                 "the module is signed, and any change makes the signature invalid",
                 file=self.path,
-                hint="sign after kbtf, or use --strip-signature",
+                hint="renew it with kbtf run --sign KEY CERT, or use --strip-signature",
             )
         self.signature = None
-        self.stripped = True
         self.note("signature stripped")
 
     @property
@@ -136,10 +133,33 @@ class Module:
         return self._found is not None
 
     def base_path(self, folder: str) -> str:
-        """A file with the base that pahole takes as ``--btf_base``, made in *folder* if need be."""
+        """A file with the base that pahole takes as ``--btf_base``, made in *folder* if need be.
+
+        Where the kernel was built with gcc and the module with clang, it is as clang would have
+        had it, or pahole would find little of the module there; all ids are the same.
+        """
+        from kbtf.btf.compilers import as_by_clang, made_by
         from kbtf.elf.vmlinux import base_file
 
-        return base_file(self.found_base, folder)
+        base = self.found_base
+        kernels = made_by(base.btf)
+        if kernels == "gcc" and self.compiler == "clang":
+            self.note("built with clang, the kernel with gcc: types are looked for as clang's")
+            base = base._replace(btf=as_by_clang(base.btf), path=None)
+        elif kernels == "clang" and self.compiler == "gcc":
+            self.warn(
+                "built with gcc, the kernel with clang: .BTF repeats types of the kernel, and "
+                "kfuncs cannot take them from BPF programs; build with LLVM=1"
+            )
+        return base_file(base, folder)
+
+    @property
+    def compiler(self) -> str | None:
+        """What it was built with, ``gcc`` or ``clang``; None if it does not say."""
+        comment = self.image.data(".comment") or b""
+        if b"clang version" in comment:
+            return "clang"
+        return "gcc" if b"GCC: " in comment else None
 
     @property
     def has_btf(self) -> bool:
@@ -154,8 +174,8 @@ class Module:
     @property
     def btf_base(self) -> Btf | None:
         """The distilled base, None if the module has none."""
-        data = self.image.data(".BTF.base")
-        if self._btf_base is None and data:
+        data = self.image.data(".BTF.base") if self._btf_base is None else None
+        if data:
             with located(self.path, ".BTF.base"):
                 self._btf_base = Btf.parse(data)
         return self._btf_base
@@ -163,8 +183,8 @@ class Module:
     @property
     def btf(self) -> Btf | None:
         """The split BTF, on the distilled base or on the vmlinux's; None if there is none."""
-        data = self.image.data(".BTF")
-        if self._btf is None and data:
+        data = self.image.data(".BTF") if self._btf is None else None
+        if data:
             if self.btf_base is None:
                 self._btf = self._parse_plain(data)
             else:
@@ -215,7 +235,7 @@ class Module:
         return data + self.signature.data if self.signature else data
 
     def skip(self, reason: str) -> None:
-        """Leave this module alone: no further phase runs, the file stays as it is."""
+        """Leave this module alone: no further phase runs, nothing but a signature changes."""
         self.skipped = reason
 
     def note(self, text: str) -> None:
@@ -254,15 +274,20 @@ def read_file(path: str) -> bytes:
 
 
 def _split_signature(data: bytes) -> tuple[bytes, Signature | None]:
-    if not data.endswith(_SIGNATURE_MAGIC):
-        return data, None
-    info_at = len(data) - len(_SIGNATURE_MAGIC) - _SIGNATURE_INFO_LEN
+    end = len(data)
+    while data.endswith(_SIGNATURE_MAGIC, 0, end):
+        end = _signature_start(data, end)
+    return data[:end], Signature(data[end:]) if end < len(data) else None
+
+
+def _signature_start(data: bytes, end: int) -> int:
+    info_at = end - len(_SIGNATURE_MAGIC) - _SIGNATURE_INFO_LEN
     if info_at < 0:
         raise ElfError("truncated module signature")
     sig_len = int.from_bytes(data[info_at + 8 : info_at + 12], "big")
     if sig_len > info_at:
         raise ElfError(f"module signature of {sig_len} bytes reaches before the file")
-    return data[: info_at - sig_len], Signature(data[info_at - sig_len :])
+    return info_at - sig_len
 
 
 def _read_modinfo(image: ElfImage) -> dict[str, str]:

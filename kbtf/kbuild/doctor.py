@@ -256,9 +256,10 @@ def _afterwards(kdir: str, config: dict[str, str]) -> Iterator[Finding]:
         what = "the kernel loads signed modules only" if force else "the kernel checks signatures"
         if config.get("MODULE_SIG_ALL") == "y":
             what += ", 'modules_install' signs where it has the key"
-        sign_file = os.path.join(kdir, "scripts/sign-file")
-        tool = f" with {sign_file}" if os.path.exists(sign_file) else ""
-        yield Finding("signing", NOTE, what, f"sign{tool} after kbtf, which changes the file")
+        remedy = "'--sign KEY CERT' signs what was built; sign after kbtf, which changes the file"
+        if not os.path.exists(os.path.join(kdir, "scripts/sign-file")):
+            remedy += "; this directory has no scripts/sign-file"
+        yield Finding("signing", NOTE, what, remedy)
     kind = next((k for k in ("XZ", "ZSTD", "GZIP") if config.get(f"MODULE_COMPRESS_{k}")), None)
     if kind and config.get("MODULE_COMPRESS_ALL", "y") == "y":
         what = f"'modules_install' compresses with {kind.lower()}; BTF stays as it is"

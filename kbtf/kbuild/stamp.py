@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NAME = ".kbtf.cmd"
 # Of another kernel build directory Kbuild itself builds everything anew.
-_NO_MATTER = ("dry-run", "no-cache", "kdir")
+_NO_MATTER = ("dry-run", "no-cache", "kdir", "hash", "jobs")
 
 
 def write_stamp(folder: str, config: Config, options: Iterable[str], bases: Iterable[str]) -> None:
@@ -55,10 +55,11 @@ def drop_outdated(
 
 
 def drop_processed(modules: Iterable[str]) -> None:
-    """Remove those of *modules* that have BTF, for make to link them anew."""
+    """Remove those of *modules* that have BTF or a signature, for make to link them anew."""
     for path in modules:
         try:
-            if not Module.open(path).has_btf:
+            module = Module.open(path)
+            if not module.has_btf and module.signature is None:
                 continue
         except KbtfError:
             pass  # whatever it is, make links it anew
@@ -72,6 +73,8 @@ def _made_with(config: Config, options: Iterable[str], bases: Iterable[str]) -> 
     values = {key: config.get(key) for key in sorted(options) if key not in _NO_MATTER}
     if values.get("base"):
         values["base"] = os.path.abspath(values["base"])
+    # Each run signs anew; which key it was is nobody's business, its URI may hold a PIN.
+    values["sign"] = bool(values.get("sign"))
     files = {"bases": bases, "configuration": config.files}
     absolute = {name: sorted({*map(os.path.abspath, paths)}) for name, paths in files.items()}
     return {

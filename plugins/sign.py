@@ -1,0 +1,167 @@
+"""Signs modules with the kernel's sign-file, for those who ask for it.
+
+The signature is over the file as it is before compression, as with Kbuild's ``modules_install``
+(scripts/Makefile.modinst).  With an RSA key the same file gets the same signature; one with an
+elliptic curve differs each time.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from kbtf import KbtfError, Module, ToolError, UsageError, hookimpl, is_release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from kbtf import Config, OptionGroup, Output
+
+# Those that kernels can be configured for, kernel/module/Kconfig: MODULE_SIG_*.
+HASHES = ("sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512")
+_DEFAULT_HASH = "sha256"
+_URI = "pkcs11:"
+_SIGN_FILE = "scripts/sign-file"
+# The build directories of a release.
+_BUILD = ("/lib/modules/{}/build", "/usr/src/linux-headers-{}")
+# sign-file of any kernel since 4.3 will do.
+_OTHERS = ("/usr/lib/linux-kbuild-*", "/lib/modules/*/build")
+
+
+@hookimpl
+def kbtf_add_options(group: OptionGroup) -> None:
+    group.add(
+        "--sign",
+        nargs=2,
+        metavar=("KEY", "CERT"),
+        help="sign with this private key (PEM, or a pkcs11: URI) and X.509 certificate, in place "
+        "of a signature that is there; $KBUILD_SIGN_PIN is the key's passphrase",
+    )
+    group.add(
+        "--hash",
+        choices=HASHES,
+        help="the hash that is signed (default: CONFIG_MODULE_SIG_HASH of the kernel build "
+        f"directory, else {_DEFAULT_HASH})",
+    )
+
+
+@hookimpl
+def kbtf_configure(config: Config) -> None:
+    if config["hash"] and not config["sign"]:
+        raise UsageError("hash is an option of sign", hint="give --sign KEY CERT too")
+    config.files += [path for path in config["sign"] or () if not path.startswith(_URI)]
+
+
+@hookimpl(trylast=True)
+def kbtf_finish(output: Output, config: Config) -> None:
+    if not config["sign"]:
+        return
+    key, cert = config["sign"]
+    folders = list(_build_folders(config["kdir"], output.module.release))
+    algorithm = config["hash"] or _configured_hash(folders) or _DEFAULT_HASH
+    command = [_sign_file(folders), algorithm, _readable_key(key), _readable(cert)]
+    output.data = _signed(command, output.data)
+    output.module.note(f"signed by {cert} with {algorithm}")
+
+
+def _build_folders(kdir: str | None, release: str | None) -> Iterator[str]:
+    if kdir:
+        yield os.path.abspath(kdir)
+    # The module says the release, and what lies in these folders is run.
+    if release and is_release(release):
+        yield from (place.format(release) for place in _BUILD)
+
+
+def _configured_hash(folders: Iterable[str]) -> str | None:
+    """What the kernel itself signs with, and so can check."""
+    import re
+
+    for folder in folders:
+        try:
+            with open(f"{folder}/include/config/auto.conf", encoding="utf-8") as file:
+                found = re.search(r'^CONFIG_MODULE_SIG_HASH="?([\w-]+)"?$', file.read(), re.M)
+        except (OSError, UnicodeDecodeError):
+            continue
+        if found:
+            return found[1]
+    return None
+
+
+def _sign_file(folders: list[str]) -> str:
+    """The sign-file of the kernel, else any that is installed; ToolError."""
+    import glob
+
+    others = (folder for pattern in _OTHERS for folder in sorted(glob.glob(pattern), reverse=True))
+    for folder in (*folders, *others):
+        path = f"{folder}/{_SIGN_FILE}"
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    looked = ", ".join(f"{folder}/{_SIGN_FILE}" for folder in (*folders, *_OTHERS))
+    raise ToolError(
+        f"no sign-file, looked for {looked}",
+        hint="install the kernel's headers (Debian: linux-kbuild), or name others with -C",
+    )
+
+
+def _readable_key(key: str) -> str:
+    """The key as sign-file takes it; an error if it cannot read it."""
+    if key.startswith(_URI):
+        return key
+    path = _readable(key)
+    with open(path, "rb") as file:
+        encrypted = b"ENCRYPTED" in file.read()
+    if encrypted and "KBUILD_SIGN_PIN" not in os.environ:
+        raise ToolError(
+            "the key is encrypted", file=key, hint="give its passphrase in $KBUILD_SIGN_PIN"
+        )
+    return path
+
+
+def _readable(path: str) -> str:
+    """*path* in a form that is no option, once it is known that the file can be read."""
+    with open(path, "rb", opener=_open_at_once):
+        if not os.path.isfile(path):
+            raise KbtfError("not a regular file", file=path)
+    return os.path.abspath(path)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would keep it waiting
+
+
+def _signed(command: list[str], data: bytes) -> bytes:
+    """*data* with the signature that *command* appends to a file; ToolError."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="kbtf-") as folder:
+        path = os.path.join(folder, "module.ko")
+        with open(path, "wb") as file:
+            file.write(data)
+        _run([*command, path])
+        with open(path, "rb") as file:
+            signed = file.read()
+    if not signed.startswith(data) or Module(signed).signature is None:
+        raise ToolError(f"{command[0]} wrote no signature")
+    return signed
+
+
+def _run(command: list[str]) -> None:
+    import subprocess
+
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    except OSError as error:  # of another machine's architecture, say
+        raise ToolError(f"{command[0]} cannot be run: {error.strerror}") from error
+    if done.returncode:
+        words = _reasons(done.stderr.decode(errors="replace"))
+        raise ToolError(f"{command[0]} failed ({done.returncode}){words and ': ' + words}")
+
+
+def _reasons(said: str) -> str:
+    """What sign-file and OpenSSL complain of, without numbers and places in their sources."""
+    import re
+
+    reasons = re.findall(r"^- SSL error:[^:]*:[^:]*:[^:]*:([^:]*)", said, re.M)
+    where = re.findall(r"^[^:\n]*sign-file: (.*)$", said, re.M)
+    parts = [*where, ", ".join(dict.fromkeys(reasons))]
+    return ": ".join(filter(None, parts)) if reasons else " ".join(said.split())
