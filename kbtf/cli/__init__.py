@@ -17,6 +17,7 @@ COMMANDS = {
     "build": "build modules with Kbuild and give them resilient BTF",
     "run": "give modules resilient BTF",
     "check": "tell on which kernels the BTF of modules will load, and why not",
+    "stats": "tell how much .BTF.base adds to a tree of modules",
     "show": "show what BTF modules have",
     "explain": "tell why a type is in .BTF.base",
     "dump": "print BTF as text, as C or as JSON",
@@ -25,7 +26,10 @@ COMMANDS = {
     "undistill": "give modules with .BTF.base plain split BTF again",
     "extract": "write out one section of a module",
     "base": "find the BTF of a kernel, show and extract it",
+    "kfuncs": "show what modules offer to BPF programs, and audit it",
+    "ksyms": "link the externs of a BPF object against a kernel and modules",
     "makefile": "print the path of a fragment for a Makefile",
+    "dkms": "give the modules of all DKMS packages resilient BTF",
     "doctor": "tell what a build would do and what is missing",
     "plugins": "list the plugins and their hooks",
     "demo": "run the four phases on a module that comes with kbtf",
@@ -33,7 +37,7 @@ COMMANDS = {
 
 
 class Terminated(BaseException):
-    """SIGTERM, as an exception, so that whatever is open is cleaned up."""
+    """SIGTERM or SIGHUP, as an exception, so that whatever is open is cleaned up."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,6 +96,9 @@ def _prepare_process() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
+    _native.end_on_truncation()
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, terminate)
     if sys.stdout is None:  # closed by whoever started us
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
