@@ -26,6 +26,8 @@ SLOW = frozenset(
         "json",
         "kbtf.elf.flat",
         "kbtf.elf.payload",
+        "kbtf.host.loading",
+        "kbtf.host.trace",
         "logging",
         "lzma",
         "pathlib",

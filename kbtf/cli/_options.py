@@ -10,6 +10,7 @@ from kbtf.host.manager import Manager, make_manager, require_known
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 
 def add_base_options(group: OptionGroup) -> None:
@@ -38,9 +39,15 @@ def add_base_options(group: OptionGroup) -> None:
 
 
 def load(
-    parser: argparse.ArgumentParser, args: list[str], group: OptionGroup
+    parser: argparse.ArgumentParser,
+    args: list[str],
+    group: OptionGroup,
+    prepare: Callable[[Manager], None] | None = None,
 ) -> tuple[argparse.Namespace, Config, Manager]:
-    """Load the plugins that *args* and the configuration name, and read all options."""
+    """Load the plugins that *args* and the configuration name, and read all options.
+
+    *prepare* is given the manager before the first hook is called.
+    """
     parser.add_argument(
         "-p",
         dest="plugins",
@@ -50,11 +57,13 @@ def load(
         help="use an installed plugin or a Python file; no:NAME leaves one out",
     )
     parser.add_argument("--config", metavar="FILE", help="configuration (default: ./kbtf.toml)")
-    plugins, config_file = _early(args)
+    plugins, config_file = early_options(args)
     table, file = read_table(config_file)
-    manager = make_manager([*_named_in(table, config_file, file), *plugins])
-    manager.call("kbtf_add_options", group=group)
+    manager = make_manager([*plugins_named_in(table, config_file, file), *plugins])
+    if prepare:
+        prepare(manager)
     group.add_to(parser)
+    manager.call("kbtf_add_options", group=group)
     parsed = parser.parse_intermixed_args(args)
     given: dict[str, Any] = dict(vars(parsed))
     base_option = group.options.get("base")
@@ -67,7 +76,7 @@ def load(
     return parsed, config, manager
 
 
-def _early(args: list[str]) -> tuple[list[str], str | None]:
+def early_options(args: list[str]) -> tuple[list[str], str | None]:
     """What decides which plugins add options, before these are known to the parser."""
     plugins, config = [], None
     for at, arg in enumerate(args):
@@ -85,7 +94,7 @@ def _early(args: list[str]) -> tuple[list[str], str | None]:
     return plugins, config
 
 
-def _named_in(table: dict[str, Any], asked_for: str | None, file: str | None) -> list[str]:
+def plugins_named_in(table: dict[str, Any], asked_for: str | None, file: str | None) -> list[str]:
     """The plugins that the configuration names: files only if the user named the configuration."""
     from kbtf.errors import UsageError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kbtf.errors import UsageError, os_error
+from kbtf.errors import PluginError, UsageError, os_error
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +31,7 @@ class OptionGroup:
 
     def __init__(self) -> None:
         self.options: dict[str, Option] = {}
+        self._parser: argparse.ArgumentParser | None = None
 
     def add(self, *flags: str, key: str = "", default: object = None, **kwargs: Any) -> None:
         """Add an option; *kwargs* are those of ``ArgumentParser.add_argument``.
@@ -41,20 +42,30 @@ class OptionGroup:
         long = next((flag for flag in flags if flag.startswith("--")), "")
         key = key or long.removeprefix("--")
         if not key:
-            raise UsageError(f"an option needs a long flag or a key: {flags}")
+            raise PluginError(f"an option needs a long flag or a key: {', '.join(flags)}")
         if key in self.options:
-            raise UsageError(f"two plugins add the option {key}")
-        self.options[key] = Option(flags, key, default, kwargs)
+            raise PluginError(f"there is an option {key} already")
+        self.options[key] = option = Option(flags, key, default, kwargs)
+        if self._parser:
+            _put(option, self._parser)
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
-        """Put the options that have flags on a command's parser."""
-        import argparse
+        """Put the options that have flags on a command's parser, and what is added later too.
 
+        So whoever adds one that the command has already is told where it does so.
+        """
+        self._parser = parser
         for option in self.options.values():
-            if option.flags:
-                parser.add_argument(
-                    *option.flags, dest=option.dest, default=argparse.SUPPRESS, **option.kwargs
-                )
+            _put(option, parser)
+
+
+def _put(option: Option, parser: argparse.ArgumentParser) -> None:
+    import argparse
+
+    if option.flags:
+        parser.add_argument(
+            *option.flags, dest=option.dest, default=argparse.SUPPRESS, **option.kwargs
+        )
 
 
 class Config:
@@ -67,6 +78,10 @@ class Config:
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All values, by key."""
+        return dict(self._values)
 
     def get(self, key: str, default: object = None) -> Any:
         """The value of an option, *default* if no plugin declared it."""
@@ -152,4 +167,8 @@ def _checked(option: Option, value: object, file: str | None) -> object:
         kind = list
     if isinstance(kind, type) and not isinstance(value, kind):
         raise UsageError(f"{option.key} = {value!r}: not {kind.__name__}", file=file)
+    count = option.kwargs.get("nargs")
+    kinds = [type(item) for item in value] if isinstance(value, list) else []
+    if isinstance(count, int) and kinds != [str] * count:
+        raise UsageError(f"{option.key} = {value!r}: not {count} strings", file=file)
     return value

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ENTRY_POINT_GROUP = "kbtf.plugins"
+_BUILT_IN_ORIGIN = "built-in"
 BUILT_IN = (
     "pahole",
     "kfunc_tags",
@@ -29,9 +29,12 @@ BUILT_IN = (
     "resolve_btfids",
     "embed_sections",
     "verify",
+    "sign",
 )
 # Without it nothing is written back, and a run would claim what it did not do.
 ESSENTIAL = frozenset({"embed_sections"})
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("kbtf_"))
+"""In the order in which they are called."""
 
 
 class Plugin(NamedTuple):
@@ -43,6 +46,9 @@ class Plugin(NamedTuple):
     """``built-in``, the distribution that it came with, or its file."""
     module: Any
 
+    def __str__(self) -> str:
+        return f"plugin {self.name} ({self.origin})"
+
 
 class EntryPoint(NamedTuple):
     """A line of the group ``kbtf.plugins`` in the metadata of an installed distribution."""
@@ -51,6 +57,8 @@ class EntryPoint(NamedTuple):
     target: str
     distribution: str
     version: str
+    folder: str
+    """Where the metadata of the distribution are."""
 
 
 class Manager:
@@ -62,42 +70,62 @@ class Manager:
         self.plugins: list[Plugin] = []
 
     def register(self, plugin: Plugin) -> None:
-        """Add a plugin; PluginError names it if a hook of its does not exist."""
-        for name, value in vars(plugin.module).items():
-            wrong = _wrong_hook(name, value)
-            if wrong:
-                raise PluginError(f"plugin {plugin.name} ({plugin.origin}): {wrong}")
+        """Add a plugin; PluginError names it if it does not fit."""
+        for other in self.plugins:
+            if other.name == plugin.name:
+                raise PluginError(
+                    f"two plugins are called {plugin.name}: {other.origin}, {plugin.origin}",
+                    hint="uninstall or rename one",
+                )
+        if plugin.origin != _BUILT_IN_ORIGIN:
+            from kbtf.host.loading import check_hooks
+
+            check_hooks(plugin)
         try:
             self.pluggy.register(plugin.module, name=plugin.name)
         except (pluggy.PluginValidationError, ValueError) as error:
-            what = " ".join(str(error).split())
-            raise PluginError(f"plugin {plugin.name} ({plugin.origin}): {what}") from error
+            raise PluginError(" ".join(str(error).split()), where=str(plugin)) from error
         self.plugins.append(plugin)
 
     def call(self, hook: str, **arguments: object) -> Any:
-        """Call a hook; PluginError names the plugin that raised anything but a KbtfError."""
+        """Call a hook; what is raised there names the plugin, unless it is a KbtfError."""
         try:
             return getattr(self.pluggy.hook, hook)(**arguments)
-        except (KbtfError, OSError):
+        except PluginError as error:
+            error.where = error.where or self._culprit(error)
             raise
+        except (KbtfError, BrokenPipeError):
+            raise
+        except OSError as error:
+            known = os_error(error)
+            known.where = self._culprit(error, but_built_in=True)
+            raise known from error
         except (Exception, SystemExit) as error:
-            raise PluginError(f"{self._culprit(error)}: {hook} raised {_words(error)}") from error
+            where = self._culprit(error) or "a plugin"
+            raise PluginError(f"{hook} raised {in_words(error)}", where=where) from error
 
-    def _culprit(self, error: BaseException) -> str:
-        """The plugin whose code is innermost in the traceback."""
-        by_name = {plugin.module.__name__: plugin for plugin in self.plugins}
-        found = None
+    def _culprit(self, error: BaseException, *, but_built_in: bool = False) -> str | None:
+        """The plugin whose hook is innermost in the traceback."""
+        # By identity: equal code in two files is equal.
+        hooks = {}
+        for hook in HOOKS:
+            for impl in getattr(self.pluggy.hook, hook).get_hookimpls():
+                function = getattr(impl.function, "__wrapped__", impl.function)
+                hooks[id(getattr(function, "__code__", None))] = impl.plugin_name
+        name = None
         traceback = error.__traceback__
         while traceback is not None:
-            found = by_name.get(traceback.tb_frame.f_globals.get("__name__", ""), found)
+            name = hooks.get(id(traceback.tb_frame.f_code), name)
             traceback = traceback.tb_next
-        return f"plugin {found.name} ({found.origin})" if found else "a plugin"
+        found = next((plugin for plugin in self.plugins if plugin.name == name), None)
+        if found is None or (but_built_in and found.origin == _BUILT_IN_ORIGIN):
+            return None
+        return str(found)
 
     def hooks_of(self, plugin: Plugin) -> list[str]:
         """The hooks that a plugin implements, phases in the order in which they run."""
-        known = [name for name in vars(hookspecs) if name.startswith("kbtf_")]
-        callers = self.pluggy.get_hookcallers(plugin.module) or []
-        return sorted((caller.name for caller in callers), key=known.index)
+        callers = self.pluggy.get_hookcallers(self.pluggy.get_plugin(plugin.name)) or []
+        return sorted((caller.name for caller in callers), key=HOOKS.index)
 
     def order_of(self, hook: str) -> list[str]:
         """The plugins that implement a hook, in the order in which they are called."""
@@ -105,28 +133,8 @@ class Manager:
         return [impl.plugin_name for impl in reversed(caller.get_hookimpls())]
 
 
-def _wrong_hook(name: str, value: Any) -> str | None:
-    """What is wrong with a name of a plugin's module, if it is or should be a hook."""
-    marked = hasattr(value, "kbtf_impl")
-    if not marked and not (name.startswith("kbtf_") and callable(value)):
-        return None
-    spec = getattr(hookspecs, name, None)
-    if spec is None:
-        return f"there is no hook {name}"
-    if not marked:
-        return f"{name} is not marked @hookimpl"
-    unknown = set(_arguments(value)) - set(_arguments(spec))
-    if unknown:
-        return f"{name} takes {', '.join(_arguments(spec))}, but not {', '.join(sorted(unknown))}"
-    return None
-
-
-def _arguments(function: Any) -> tuple[str, ...]:
-    code = function.__code__
-    return tuple(code.co_varnames[: code.co_argcount])
-
-
-def _words(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
+    """The kind of an error and what it says."""
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -137,7 +145,7 @@ def make_manager(wanted: Iterable[str] = ()) -> Manager:
     Each of *wanted* is the name of an installed plugin, ``no:NAME``, or the path of a Python file.
     ``KBTF_DISABLE_PLUGIN_AUTOLOAD`` leaves out installed plugins that are not named.
     """
-    wanted = list(wanted)
+    wanted = list(dict.fromkeys(wanted))
     excluded = {name.removeprefix("no:") for name in wanted if name.startswith("no:")}
     for name in sorted(excluded & ESSENTIAL):
         raise UsageError(f"plugin {name} is essential and cannot be left out")
@@ -149,22 +157,31 @@ def make_manager(wanted: Iterable[str] = ()) -> Manager:
     for name in reversed(BUILT_IN):
         if name not in excluded:
             module = importlib.import_module(f"kbtf.plugins.{name}")
-            manager.register(Plugin(name, _native.VERSION, "built-in", module))
+            manager.register(Plugin(name, _native.VERSION, _BUILT_IN_ORIGIN, module))
     return manager
 
 
 def _wanted_plugins(named: list[str], excluded: set[str]) -> Iterator[Plugin]:
-    points: dict[str, EntryPoint] = {}
+    points: list[EntryPoint] = []
     autoload = not os.environ.get("KBTF_DISABLE_PLUGIN_AUTOLOAD")
-    names = [name for name in named if not _is_file(name)]
+    files = [name for name in named if _is_file(name)]
+    names = [name for name in named if name not in files]
     if autoload or names or excluded:
-        points = {point.name: point for point in installed_plugins()}
-        require_known([*names, *excluded], points)
-    for point in points.values():
-        if (autoload or point.name in names) and point.name not in excluded:
-            yield _load_entry_point(point)
-    for path in filter(_is_file, named):
-        yield _load_file(path)
+        points = list(installed_plugins())
+        require_known([*names, *excluded], [point.name for point in points])
+    wanted = [
+        point
+        for point in points
+        if (autoload or point.name in names) and point.name not in excluded
+    ]
+    if not wanted and not files:
+        return
+    from kbtf.host.loading import load_entry_point, load_file
+
+    for point in wanted:
+        yield load_entry_point(point)
+    for path in files:
+        yield load_file(path)
 
 
 def require_known(names: Iterable[str], points: Iterable[str] | None = None) -> None:
@@ -199,8 +216,9 @@ def installed_plugins() -> Iterator[EntryPoint]:
             if distribution in seen:
                 continue
             seen.add(distribution)
-            for name, target in _entry_points(os.path.join(folder, entry, "entry_points.txt")):
-                yield EntryPoint(name, target, distribution, version)
+            path = os.path.join(folder, entry)
+            for name, target in _entry_points(os.path.join(path, "entry_points.txt")):
+                yield EntryPoint(name, target, distribution, version, path)
 
 
 def _entry_points(path: str) -> list[tuple[str, str]]:
@@ -215,33 +233,3 @@ def _entry_points(path: str) -> list[tuple[str, str]]:
     lines = section.partition("\n[")[0].splitlines()
     pairs = [line.partition("=") for line in lines if "=" in line]
     return [(name.strip(), target.strip()) for name, _, target in pairs]
-
-
-def _load_entry_point(point: EntryPoint) -> Plugin:
-    origin = f"{point.distribution} {point.version}"
-    module_name, _, attribute = point.target.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-        for part in filter(None, attribute.split(".")):
-            module = getattr(module, part)
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"plugin {point.name} ({origin}) cannot be loaded: {_words(error)}",
-            hint=f"leave it out with -p no:{point.name}",
-        ) from error
-    return Plugin(point.name, point.version, origin, module)
-
-
-def _load_file(path: str) -> Plugin:
-    name = os.path.basename(path).removesuffix(".py").replace("-", "_")
-    module = ModuleType(f"kbtf_plugin_{name}")
-    module.__file__ = path
-    try:
-        # Not through importlib, which would leave a __pycache__ beside the user's file.
-        with open(path, "rb") as file:
-            exec(compile(file.read(), path, "exec"), vars(module))  # noqa: S102
-    except OSError as error:
-        raise os_error(error, path) from error
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"plugin {name} ({path}) cannot be loaded: {_words(error)}") from error
-    return Plugin(name, str(getattr(module, "__version__", "")), path, module)

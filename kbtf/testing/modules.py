@@ -11,7 +11,9 @@ from kbtf.btf_ids import SET8_KFUNCS
 from kbtf.testing.elfwriter import ElfSymbol, write_elf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from kbtf.btf.btf import Btf
 
 
 class Ids(NamedTuple):
@@ -100,3 +102,14 @@ def make_base(*, module_members: Sequence[str] = ("btf_data", "btf_base_data")) 
     members = [(name, integer, 32 * at) for at, name in enumerate(module_members)]
     base.add_composite(Kind.STRUCT, "module", 4 * len(members), members)
     return base
+
+
+def make_kfuncs(base: Btf, names: Iterable[str]) -> bytes:
+    """Split BTF on *base* of functions that take its first struct by pointer and return its int."""
+    split = BtfBuilder(base)
+    struct_id = next(t.id for t in base if t.kind is Kind.STRUCT)
+    returned = next(t.id for t in base if t.kind is Kind.INT)
+    proto = split.add_func_proto(returned, [("it", split.add_ref(Kind.PTR, struct_id))])
+    for name in names:
+        split.add_func(name, proto)
+    return split.to_bytes()

@@ -70,18 +70,19 @@ def test_hooks_in_the_order_of_loading_are_called_last_loaded_first(run_dir: Pat
     for name in ("one", "two"):
         write(run_dir / f"{name}.py", "@hookimpl", "def kbtf_finish(output, config): pass")
 
-    assert make_manager(["./one.py", "./two.py"]).order_of("kbtf_finish") == ["two", "one"]
+    order = make_manager(["./one.py", "./two.py"]).order_of("kbtf_finish")
+    assert order == ["two", "one", "sign"]
 
 
 def test_finish_may_replace_the_whole_file(module: Path, run_dir: Path) -> None:
     write(
-        run_dir / "sign.py",
+        run_dir / "seal.py",
         "@hookimpl",
         "def kbtf_finish(output, config):",
         "    output.data += b'signature'",
     )
 
-    assert run(module, "-p", "./sign.py") == 0
+    assert run(module, "-p", "./seal.py") == 0
     assert module.read_bytes().endswith(b"signature")
 
 

@@ -1,0 +1,74 @@
+"""A plugin of kbtf that compresses a module if the name of the output says so."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from kbtf import UsageError, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from kbtf import Config, OptionGroup, Output
+
+KINDS = ("gz", "xz", "zst")
+
+
+@hookimpl
+def kbtf_add_options(group: OptionGroup) -> None:
+    group.add(
+        "--compress-level",
+        key="compress.level",
+        type=int,
+        metavar="N",
+        help="how hard to compress OUT.ko.gz, .xz and .zst: 1 (fast) to 9 (small)",
+    )
+
+
+@hookimpl
+def kbtf_configure(config: Config) -> None:
+    level = config["compress.level"]
+    if level is not None and not 1 <= level <= 9:
+        raise UsageError(f"compress.level = {level}: not from 1 to 9")
+
+
+@hookimpl(wrapper=True)
+def kbtf_finish(output: Output, config: Config) -> Generator[None, object, object]:
+    """Compress what all others are done with: a signature belongs inside."""
+    result = yield
+    wanted = output.path.rpartition(".ko.")[2] if ".ko." in output.path else None
+    if wanted not in KINDS:
+        return result
+    has = output.module.compression
+    if has is None:
+        output.data = compress(output.data, wanted, config["compress.level"])
+    elif has != wanted:
+        # kbtf itself compresses it again, as it was.
+        raise UsageError(
+            f"the module is compressed as {has}, the name says {wanted}",
+            file=output.path,
+            hint=f"call it .ko.{has}, or unpack the module first",
+        )
+    return result
+
+
+def compress(data: bytes, kind: str, level: int | None) -> bytes:
+    """Compress as the kernel's scripts/Makefile.modinst; equal input gives equal output."""
+    if kind == "gz":
+        import gzip
+
+        return gzip.compress(data, level or 9, mtime=0)
+    if kind == "xz":
+        import lzma
+
+        # The decoder of the kernel knows no CRC64, and Makefile.modinst asks for 1 MiB.
+        preset = 6 if level is None else level
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": 1 << 20}]
+        return lzma.compress(data, check=lzma.CHECK_CRC32, filters=filters)
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    # zstd's own levels go to 19.
+    return zstd.compress(data, 3 if level is None else 2 * level + 1)

@@ -1,0 +1,98 @@
+"""A plugin of kbtf that writes into a module what it was built from, and a command to read it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from kbtf import KbtfError, Module, UsageError, hookimpl
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kbtf import Config, OptionGroup
+
+SECTION = ".kbtf.provenance"
+
+
+class NoProvenanceError(KbtfError):
+    """A module without the section."""
+
+    exit_code = 1
+
+
+@hookimpl
+def kbtf_add_options(group: OptionGroup) -> None:
+    group.add(
+        "--provenance-revision",
+        key="provenance.revision",
+        metavar="REV",
+        help="the revision of the sources, to be kept in the module",
+    )
+
+
+@hookimpl
+def kbtf_configure(config: Config) -> None:
+    _epoch()
+
+
+@hookimpl
+def kbtf_embed_sections(module: Module, config: Config) -> None:
+    known = {
+        "compilers": _compilers(module),
+        "epoch": _epoch(),
+        "kernel": module.release,
+        "revision": config["provenance.revision"],
+    }
+    new = {key: value for key, value in known.items() if value not in (None, [])}
+    text = json.dumps({**(read(module) or {}), **new}, sort_keys=True)
+    module.set_section(SECTION, text.encode() + b"\n")
+
+
+def _epoch() -> int | None:
+    """https://reproducible-builds.org/specs/source-date-epoch/"""
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if text and not text.isdecimal():
+        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}: no number of seconds")
+    return int(text) if text else None
+
+
+def _compilers(module: Module) -> list[str]:
+    """What compilers left in ``.comment``, one string for each object file, each once."""
+    strings = (module.image.data(".comment") or b"").split(b"\0")
+    return list(dict.fromkeys(text.decode(errors="replace") for text in strings if text))
+
+
+def read(module: Module) -> dict[str, Any] | None:
+    """What a module says; None without the section, KbtfError if it cannot be read."""
+    data = module.image.data(SECTION)
+    if data is None:
+        return None
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise KbtfError(f"not JSON: {error}", file=module.path, where=SECTION) from error
+    if not isinstance(said, dict):
+        raise KbtfError("not an object of JSON", file=module.path, where=SECTION)
+    return said
+
+
+@hookimpl
+def kbtf_add_commands(subparsers: Any) -> None:
+    parser = subparsers.add_parser("provenance", help="tell what a module was built from")
+    parser.add_argument("module", metavar="MODULE", help="a .ko[.gz|.xz|.zst]")
+    parser.add_argument("--json", action="store_true", help="print the JSON object")
+    parser.set_defaults(run=_command)
+
+
+def _command(args: argparse.Namespace) -> int:
+    said = read(Module.open(args.module))
+    if said is None:
+        raise NoProvenanceError("it does not say what it was built from", file=args.module)
+    if args.json:
+        print(json.dumps(said, indent=2, sort_keys=True))
+        return 0
+    for key, value in sorted(said.items()):
+        print(f"{key}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+    return 0
