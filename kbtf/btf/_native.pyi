@@ -38,6 +38,9 @@ class Index:
 def distill(split: Index, /) -> tuple[bytes, bytes, bytes, bytes]:
     """New base, new split, and the old ids (u32, native) that were kept and moved."""
 
+def end_on_truncation() -> None:
+    """From now on, end the process in words and with exit code 4 where it would get SIGBUS."""
+
 def check_fit(split: Index, /) -> None:
     """BtfError if the references of *split* into its base make no sense."""
 

@@ -43,12 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the folder of the sources (default: the current one); make variables and targets",
     )
-    parser.add_argument("-j", dest="jobs", type=int, metavar="N", help="make's number of jobs")
     parser.add_argument(
         "--work", metavar="DIR", help="build there, with links to the sources, not beside them"
     )
     parser.add_argument("--module", metavar="NAME", help="the one module that -o is for")
     parser.add_argument("-o", dest="output", metavar="FILE", help="copy that module there")
+    parser.add_argument(
+        "--symvers",
+        metavar="FILE",
+        help="copy Module.symvers there, for KBUILD_EXTRA_SYMBOLS of other modules",
+    )
     parser.add_argument("--raw", action="store_true", help="leave modules as linked, for kbtf run")
     parser.add_argument(
         "--depfile", metavar="FILE", help="write what was built from what, as make and ninja read"
@@ -65,10 +69,12 @@ def run_with_plugins(parser: argparse.ArgumentParser, args: list[str]) -> int:
     group = OptionGroup()
     add_options(group)
     group.options["kdir"] = group.options["kdir"]._replace(default=default_kdir())
+    jobs = group.options["jobs"]
+    jobs.kwargs["help"] = "make's number of jobs, and of modules worked on at once; 0 for the CPUs"
     parsed, config, manager = load(parser, own, group)
     if bool(parsed.module) != bool(parsed.output):
         raise UsageError("--module and -o go together")
-    flags = [f"-j{parsed.jobs}"] if parsed.jobs else []
+    flags = [] if config["jobs"] is None else [f"-j{config['jobs'] or os.cpu_count()}"]
     flags += ["-s"] if parsed.quiet else []
     request = Request(
         words=sort_words(parsed.words),
@@ -76,6 +82,7 @@ def run_with_plugins(parser: argparse.ArgumentParser, args: list[str]) -> int:
         work=parsed.work,
         module=parsed.module,
         output=parsed.output,
+        symvers=parsed.symvers,
         raw=parsed.raw,
         depfile=parsed.depfile,
     )

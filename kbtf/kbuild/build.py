@@ -33,6 +33,8 @@ class Request(NamedTuple):
     module: str | None = None
     """The one module that is handed out."""
     output: str | None = None
+    symvers: str | None = None
+    """Where the folder's Module.symvers is handed out to."""
     raw: bool = False
     """Leave modules as linked."""
     depfile: str | None = None
@@ -113,6 +115,9 @@ class Build:
                     hint=f"there are {built}" if built else None,
                 )
             replace_file(output, read_file(wanted[0]), like=wanted[0])
+        if self.request.symvers:
+            symvers = os.path.join(self.folder, "Module.symvers")
+            replace_file(self.request.symvers, read_file(symvers))
         if depfile:
             from kbtf.kbuild.cmdfiles import inputs
             from kbtf.kbuild.depfile import write_depfile

@@ -653,6 +653,19 @@ def test_a_plugin_that_fails_is_named(case: str, folder: Folder) -> None:
     )
 
 
+def test_a_base_that_is_truncated_while_it_is_read_ends_the_run_in_words(folder: Folder) -> None:
+    # The kernel raises SIGBUS where a mapped page is no longer in its file.
+    call = "module.base; open('vmlinux.btf', 'w').close()"
+    text = f"{HEAD}@hookimpl(tryfirst=True)\ndef kbtf_distill(module): {call}\n"
+    folder.write("cut.py", text.encode())
+
+    done = folder.kbtf(*RUN, "-p", "./cut.py", "good.ko")
+
+    assert done.errors == ["kbtf: error: a file was truncated while it was read"]
+    assert done.code == ENVIRONMENT
+    assert (folder.path / "good.ko").read_bytes() == GOOD
+
+
 def test_a_plugin_that_is_not_there_is_named(folder: Folder) -> None:
     done = folder.kbtf(*RUN, "-p", "./absent.py", "good.ko")
 

@@ -41,6 +41,7 @@ enum btf_kind {
 #define BTF_HEADER_LEN 24u
 #define BTF_LAYOUT_HEADER_LEN 32u
 #define TYPE_LEN 12u /* name_off, info, size or type */
+#define MAX_STRING 65535u /* bytes, without NUL; the kernel's identifiers have at most 511 */
 
 #define NO_WORD 0xff
 
@@ -358,5 +359,8 @@ struct relocated {
 int btf_relocate(const struct btf *split, const uint8_t *data, size_t length, struct btf *target,
 		 struct relocated *out, struct btf_error *err);
 void relocated_release(struct relocated *out);
+
+/* From now on, end the process with an error message where it would get SIGBUS. */
+void end_on_truncation(void);
 
 #endif

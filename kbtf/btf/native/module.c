@@ -342,9 +342,18 @@ static PyObject *verify(PyObject *module, PyObject *args)
 	return Py_BuildValue("(NI)", findings_list(&report), report.nr_all);
 }
 
+static PyObject *end_process_on_truncation(PyObject *module, PyObject *unused)
+{
+	(void)module;
+	(void)unused;
+	end_on_truncation();
+	return Py_NewRef(Py_None);
+}
+
 static PyMethodDef methods[] = {
 	{"check_fit", check_fit, METH_O, NULL},
 	{"distill", distill, METH_O, NULL},
+	{"end_on_truncation", end_process_on_truncation, METH_NOARGS, NULL},
 	{"relocate", relocate, METH_VARARGS, NULL},
 	{"verify", verify, METH_VARARGS, NULL},
 	{NULL, NULL, 0, NULL},

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* A mapped file that another process truncates ends this one with a word, not with a core dump. */
+#define _POSIX_C_SOURCE 200809L
+#include <signal.h>
+#include <unistd.h>
+
+#include "btf.h"
+
+#define EXIT_ENVIRONMENT 4
+
+static void say_and_end(int signum)
+{
+	static const char text[] = "kbtf: error: a file was truncated while it was read\n";
+	ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)signum;
+	(void)written;
+	_exit(EXIT_ENVIRONMENT);
+}
+
+void end_on_truncation(void)
+{
+	struct sigaction action = {.sa_handler = say_and_end};
+
+	sigaction(SIGBUS, &action, NULL);
+}
