@@ -18,6 +18,21 @@
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 
+/* What kernels before 6.3, 6.7 and 6.9 do not have yet. */
+#ifndef __bpf_kfunc
+#define __bpf_kfunc __used noinline
+#endif
+#ifndef __bpf_kfunc_start_defs
+#define __bpf_kfunc_start_defs() \
+	__diag_push(); \
+	__diag_ignore_all("-Wmissing-prototypes", "kfuncs are called by BPF programs")
+#define __bpf_kfunc_end_defs() __diag_pop()
+#endif
+#ifndef BTF_KFUNCS_START
+#define BTF_KFUNCS_START BTF_SET8_START
+#define BTF_KFUNCS_END BTF_SET8_END
+#endif
+
 enum kfunc_module_mood {
 	KFUNC_MODULE_CLOSED,
 	KFUNC_MODULE_OPEN,

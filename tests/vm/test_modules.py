@@ -15,6 +15,7 @@ import pytest
 import real
 from conftest import missing
 from kbtf import Btf, Module, open_btf, relocate
+from kbuild.kdirs import compiler_arguments
 from oracles import build as oracles
 from vm import kernels, machine
 from vm.variants import KBTF, RIGHT, VARIANTS, Parts, Variant
@@ -100,6 +101,7 @@ def modules(
     own_types = root / "tests" / "modules" / "own_types"
     with or_missing():
         oracles.need("pahole")
+        by_clang = compiler_arguments("clang")
         parts = Parts(
             linked=kfunc_module,
             kbuild=real.build_module(example, work / "kbuild", headers),
@@ -107,6 +109,8 @@ def modules(
             own_types=real.build_module(
                 own_types, work / "own_types", headers, *no_btf, "KCFLAGS=-g0"
             ),
+            clang=real.build_module(example, work / "clang", headers, *no_btf, *by_clang),
+            clang_kbuild=real.build_module(example, work / "clang_kbuild", headers, *by_clang),
             own=headers / "vmlinux",
             other=both["other"].image,
         )

@@ -30,6 +30,10 @@ class Parts(NamedTuple):
     """As linked, with intree=Y."""
     own_types: Path
     """tests/modules/own_types as linked."""
+    clang: Path
+    """The example as clang and its linker left it, for these kernels of gcc."""
+    clang_kbuild: Path
+    """The same with the BTF that pahole alone makes of it."""
     own: Path
     """The vmlinux of the kernel that all were built for."""
     other: Path
@@ -153,6 +157,16 @@ def intree(parts: Parts, module: Path) -> None:
     kbtf("run", "--base", parts.own, "-o", module, parts.intree)
 
 
+def clang(parts: Parts, module: Path) -> None:
+    """Built with clang; kbtf sees to it that the kernel's types are found."""
+    kbtf("run", "--base", parts.own, "-o", module, parts.clang)
+
+
+def clang_by_pahole(parts: Parts, module: Path) -> None:
+    """Built with clang, whose names for integers pahole does not find in the kernel's BTF."""
+    kbtf("run", "--base", parts.own, "-o", module, parts.clang_kbuild)
+
+
 def embedded_resized(parts: Parts, module: Path) -> None:
     """Has a struct by value that is of another size in the kernel."""
     distilled(parts, module)
@@ -221,6 +235,8 @@ VARIANTS = (
         module="own_types",
     ),
     Variant("intree", intree, own=WORKS, other=UNFIT),
+    Variant("clang", clang, own=WORKS, other=WORKS),
+    Variant("clang-by-pahole", clang_by_pahole, own=OWN_COPIES, other=OWN_COPIES),
     Variant("embedded-resized", embedded_resized, own=REFUSED, other=REFUSED),
     Variant("pointed-to-resized", pointed_to_resized, own=WORKS, other=WORKS),
     Variant("stale", stale, own=UNFIT, other=OWN_COPIES),

@@ -1,0 +1,1 @@
+"""BPF from both sides: the kfunc sets of modules, and what BPF objects call."""

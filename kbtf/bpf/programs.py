@@ -1,0 +1,146 @@
+"""Programs as they are loaded: each with the functions that it calls behind it.
+
+Source: tools/lib/bpf/libbpf.c (bpf_object__relocate, bpf_object__reloc_code).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from kbtf.bpf.object import CALL, PSEUDO_CALL
+from kbtf.btf.kinds import Kind
+from kbtf.errors import ElfError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kbtf.bpf.object import BpfObject, Function, Insn
+
+_MOST_INSNS = 1 << 22
+"""Calls and loads of addresses in all programs, with what is appended to each."""
+_CALLBACK = "exception_callback:"
+
+
+class Use(NamedTuple):
+    """A call of an extern, or an instruction that loads its address."""
+
+    insn: int
+    """Its number in the program as it is loaded."""
+    extern: int
+    is_call: bool
+
+
+class Program(NamedTuple):
+    """A program with all that is appended to it."""
+
+    name: str
+    section: str
+    autoload: bool
+    """Loaded without being asked for: its section has no ``?``."""
+    length: int
+    """In instructions."""
+    uses: tuple[Use, ...]
+
+
+def read_programs(bpf: BpfObject) -> tuple[Program, ...]:
+    """The programs of an object, in the order in which libbpf loads them.
+
+    ElfError for a call that leads to no function.
+    """
+    return _Loader(bpf).programs()
+
+
+class _Loader:
+    def __init__(self, bpf: BpfObject) -> None:
+        self._bpf = bpf
+        self._subprograms = [f for f in bpf.functions if f.section == bpf.text]
+        self._starts = [f.start for f in self._subprograms]
+        self._extern_of = {extern.symbol: at for at, extern in enumerate(bpf.externs)}
+        self._callbacks = dict(_exception_callbacks(bpf))
+        self._insns = 0
+
+    def programs(self) -> tuple[Program, ...]:
+        """Sub-programs are loaded with those that call them only."""
+        return tuple(self._load(f) for f in self._bpf.functions if f.section != self._bpf.text)
+
+    def _load(self, main: Function) -> Program:
+        placed = {(main.section, main.start): 0}
+        length = main.length
+        self._count(main)
+        uses: list[Use] = []
+        stack = [(main, 0, iter(main.insns))]
+        callback = self._callback(main)
+        while stack:
+            function, place, insns = stack[-1]
+            called = self._next_call(function, place, insns, uses, main)
+            if called is None:
+                stack.pop()
+                if not stack and callback is not None:
+                    called, callback = callback, None
+                else:
+                    continue
+            key = (called.section, called.start)
+            if key not in placed:
+                placed[key] = length
+                self._count(called)
+                stack.append((called, length, iter(called.insns)))
+                length += called.length
+        section = main.section_name
+        autoload = not section.startswith("?")
+        uses.sort()
+        return Program(main.name, section.removeprefix("?"), autoload, length, tuple(uses))
+
+    def _next_call(
+        self,
+        function: Function,
+        place: int,
+        insns: Iterator[Insn],
+        uses: list[Use],
+        main: Function,
+    ) -> Function | None:
+        """The next function that is called; the uses of externs on the way are kept."""
+        for insn in insns:
+            extern = None if insn.symbol is None else self._extern_of.get(insn.symbol)
+            if extern is not None:
+                uses.append(Use(place + insn.at - function.start, extern, insn.code == CALL))
+                continue
+            if insn.symbol is not None and not self._bpf.symbols[insn.symbol].shndx:
+                name = self._bpf.symbols[insn.symbol].name
+                raise ElfError(f"undefined symbol {name}", where=f"program {main.name}")
+            start = self._bpf.called(insn)
+            is_call = insn.code == CALL and insn.src == PSEUDO_CALL
+            if start is None and not is_call:
+                continue  # the address of a map or of data
+            found = None if start is None else self._at(start)
+            if found is None:
+                raise ElfError(
+                    f"instruction {insn.at} calls no function of .text",
+                    where=f"program {main.name}",
+                )
+            return found
+        return None
+
+    def _at(self, start: int) -> Function | None:
+        """The function of ``.text`` that has that instruction."""
+        number = bisect_right(self._starts, start) - 1
+        if number < 0:
+            return None
+        found = self._subprograms[number]
+        return found if start < found.start + found.length else None
+
+    def _count(self, function: Function) -> None:
+        self._insns += len(function.insns)
+        if self._insns > _MOST_INSNS:
+            raise ElfError(f"its programs call more than {_MOST_INSNS} times")
+
+    def _callback(self, main: Function) -> Function | None:
+        name = self._callbacks.get(main.name)
+        return next((f for f in self._subprograms if f.name == name), None)
+
+
+def _exception_callbacks(bpf: BpfObject) -> Iterator[tuple[str, str]]:
+    """Programs by name with the function that is appended to them though nothing calls it."""
+    for t in bpf.btf or ():
+        if t.kind is Kind.DECL_TAG and t.name.startswith(_CALLBACK) and t.component_idx == -1:
+            yield t.btf[t.size_or_type].name, t.name.removeprefix(_CALLBACK)
