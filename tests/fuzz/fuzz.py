@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "kbtf" / "btf" / "native"
 CORE = ("index", "distill", "relocate", "verify")
-PYTHON = ("btf", "dump", "elf", "module", "btf_ids", "kernel", "cmd")
+PYTHON = ("btf", "dump", "elf", "module", "btf_ids", "kernel", "bpf", "kfuncs", "cmd")
 CLANG = ("clang", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZE = ("-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
 LIMITS = ("-timeout=5", "-rss_limit_mb=1024", "-max_len=65536", "-print_final_stats=1")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import lzma
 import struct
+import subprocess
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 from kbtf import BtfBuilder, Kind, distill
@@ -25,6 +27,18 @@ deps_/w/x.o := \\
   /w/with$$dollar.h \\
 
 /w/x.o: $(deps_/w/x.o)
+"""
+_PROGRAM = """
+#define KSYM __attribute__((section(".ksyms")))
+extern int strong(int n) KSYM;
+extern int missing(void) KSYM __attribute__((weak));
+extern const int variable KSYM;
+extern const void typeless KSYM;
+__attribute__((noinline)) static int sub(int n) { return strong(n) + variable; }
+__attribute__((section("tc"), used)) int program(void *ctx)
+{
+	return sub(1) + (missing ? missing() : 0) + (&typeless == ctx);
+}
 """
 _SYMVERS = "savedcmd_Module.symvers := scripts/mod/modpost -o M -T m.order -i Module.symvers -e\n"
 
@@ -125,6 +139,12 @@ def _kernels(root: Path) -> Iterator[bytes]:
         )
 
 
+def _objects(_root: Path) -> Iterator[bytes]:
+    for target in ("bpfel", "bpfeb"):
+        command = ["clang", "-target", target, "-O2", "-g", "-c", "-x", "c", "-", "-o", "-"]
+        yield subprocess.run(command, input=_PROGRAM.encode(), stdout=PIPE, check=True).stdout
+
+
 def _cmds(_root: Path) -> Iterator[bytes]:
     yield from (_CMD.encode(), _SYMVERS.encode())
 
@@ -136,6 +156,8 @@ _SEEDS: dict[str, Callable[[Path], Iterator[bytes]]] = {
     "module": _modules,
     "btf_ids": _ids,
     "kernel": _kernels,
+    "bpf": _objects,
+    "kfuncs": _modules,
     "cmd": _cmds,
 }
 

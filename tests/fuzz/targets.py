@@ -10,9 +10,16 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from kbtf import Btf, ElfImage, KbtfError, Module, open_btf, read_ids, resolve_ids
+from kbtf.bpf.audit import audit
+from kbtf.bpf.kernel import make_target
+from kbtf.bpf.kfuncs import read_kfuncs
+from kbtf.bpf.ksyms import link
+from kbtf.bpf.object import read_object
+from kbtf.bpf.resolve import Loader
 from kbtf.btf.dump_c import dump_c
 from kbtf.btf.dump_json import dump_json
 from kbtf.btf.dump_raw import dump_raw
+from kbtf.elf.vmlinux import Base
 from kbtf.kbuild.cmdfiles import read_cmd, read_symvers
 from kbtf.testing.elfwriter import ElfSymbol, write_elf
 from kbtf.testing.modules import make_base
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BASE = make_base().build()
+_KERNEL = make_target(Base(_BASE, "vmlinux", None, "6.12.0-test"), ())
 _FOLDER = tempfile.TemporaryDirectory(prefix="kbtf-fuzz-")
 
 
@@ -103,6 +111,20 @@ def kernel(data: bytes) -> None:
     assert Btf.parse(found.to_bytes(), found.base).end_id == found.end_id
 
 
+def bpf(data: bytes) -> None:
+    """A BPF object is linked by both loaders, or refused."""
+    found = read_object(data)
+    for loader in Loader:
+        link(found, _KERNEL, loader)
+
+
+def kfuncs(data: bytes) -> None:
+    """The kfunc sets of a module are audited."""
+    found = Module(data, "fuzz.ko")
+    if found.has_btf_base or not found.has_btf:
+        audit(read_kfuncs(found), _BASE, {})
+
+
 def cmd(data: bytes) -> None:
     """Kbuild's .cmd files are read whatever they hold."""
     text = data.decode("utf-8", "surrogateescape")
@@ -117,6 +139,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "module": module,
     "btf_ids": btf_ids,
     "kernel": kernel,
+    "bpf": bpf,
+    "kfuncs": kfuncs,
     "cmd": cmd,
 }
 

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 SECONDS = 5
 TARGETS = (
     *("index", "distill", "relocate", "verify"),
-    *("btf", "dump", "elf", "module", "btf_ids", "kernel", "cmd"),
+    *("btf", "dump", "elf", "module", "btf_ids", "kernel", "bpf", "kfuncs", "cmd"),
 )
 
 
