@@ -31,9 +31,10 @@ SLOT_KINDS = {
 }
 SET8_KFUNCS = 1
 """BTF_SET8_KFUNCS: a set8 of kfuncs, as kernels since 6.9 ask for."""
+TRACEPOINT_LISTS = "__bpf_trace_btf_ids_"
+"""How the names of the lists of tracepoints begin, which the newest kernels relocate."""
 
 _MOST_SLOTS_OF_A_NAME = 100
-_TRACEPOINT_LISTS = "__bpf_trace_btf_ids_"
 _REGISTER_DTORS = "register_btf_id_dtor_kfuncs"
 
 
@@ -88,13 +89,18 @@ class BtfIds(NamedTuple):
         return [slot for slot in self.slots if slot.at not in in_sets]
 
     @property
-    def list_names(self) -> list[str]:
-        """The lists outside of sets that hold slots, by their label, in order."""
-        names: dict[str, None] = {}
+    def list_members(self) -> dict[str, list[Slot]]:
+        """The slots of the lists outside of sets, by the labels of these, in order."""
+        members: dict[str, list[Slot]] = {}
         for slot in self.list_slots:
             label = max((label for label in self.lists if label[0] <= slot.at), default=None)
-            names[label[1] if label else slot.name] = None
-        return list(names)
+            members.setdefault(label[1] if label else slot.name, []).append(slot)
+        return members
+
+    @property
+    def list_names(self) -> list[str]:
+        """The lists outside of sets that hold slots, by their label, in order."""
+        return list(self.list_members)
 
     def unrelocated_lists(self, image: ElfImage) -> list[str]:
         """The lists of a module with a distilled base whose ids no kernel relocates.
@@ -106,7 +112,7 @@ class BtfIds(NamedTuple):
         return [
             name
             for name in self.list_names
-            if not name.startswith(_TRACEPOINT_LISTS) and not (has_dtors and "dtor" in name)
+            if not name.startswith(TRACEPOINT_LISTS) and not (has_dtors and "dtor" in name)
         ]
 
     def is_kfunc_set(self, id_set: IdSet) -> bool:

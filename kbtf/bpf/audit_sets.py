@@ -31,8 +31,8 @@ def audit_set8(group: Group, kfuncs: Kfuncs) -> Iterator[Finding]:
     what = f"set {group.name}"
     if group.kind is GroupKind.SET8:
         text = f"{what} lacks BTF_SET8_KFUNCS: kernels since 6.9 refuse to register it"
-        told = _error if _is_for_6_11(kfuncs) else _warning
-        yield told("set-flag", group.name, text, "begin it with BTF_KFUNCS_START()")
+        finding = _error("set-flag", group.name, text, "begin it with BTF_KFUNCS_START()")
+        yield finding if _is_for_6_11(kfuncs) else finding._replace(severity=Severity.WARNING)
     if len(group.entries) > _MOST_KFUNCS:
         text = f"{what} has {len(group.entries)} kfuncs, and a hook takes {_MOST_KFUNCS}; "
         yield _error("too-many", group.name, text + _REFUSED)

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kbtf import Btf, BtfBuilder, ElfImage, Kind, Module, read_ids, resolve_ids
+from kbtf.bpf.flags import SLEEPABLE, TRUSTED_ARGS
 from kbtf.elf.vmlinux import Base
 from kbtf.testing import ElfSymbol, make_base, make_ids, make_module
 
@@ -159,3 +160,10 @@ def kfunc(declaration: str, flags: int = 0, *others: str) -> Recipe:
     match = DECLARATION.fullmatch(declaration)
     assert match is not None, declaration
     return Recipe([declaration, *others], {"the_set": [("func", match["name"], flags)]})
+
+
+ALIKE = [f"int f{n}(int a)" for n in range(3)]
+FLAGS = (0, SLEEPABLE, TRUSTED_ARGS)
+THREE = [("func", f"f{n}", flags) for n, flags in enumerate(FLAGS)]
+SET = Recipe(ALIKE, {"the_set": THREE})
+"""A module whose one set breaks no rule."""

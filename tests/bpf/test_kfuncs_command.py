@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The command ``kbtf kfuncs``, and what docs/kfuncs.md says of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kbtf.bpf
+import kbtf.cli.kfuncs
+from bpf.sets import SET, THREE, Recipe, kfunc
+from bpf.test_kfuncs import BROKEN_ITERATORS, BROKEN_KFUNCS
+from kbtf.bpf import flags as kf
+from kbtf.bpf.suffixes import SUFFIXES
+
+KBTF = Path(sys.executable).with_name("kbtf")
+CODE = re.compile(r'(?:_error|_warning|Finding)\(\s*(?:Severity\.\w+, )?"([\w-]+)"')
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([KBTF, "kfuncs", *words], capture_output=True, text=True)
+
+
+def written(folder: Path, recipe: Recipe, name: str = "tiny") -> Path:
+    (folder / f"{name}.ko").write_bytes(recipe.make(name))
+    (folder / "base.btf").write_bytes(recipe.base.to_bytes())
+    return folder / f"{name}.ko"
+
+
+def test_the_command_shows_sets_and_names_symbol_and_rule(run_dir: Path) -> None:
+    module = written(run_dir, kfunc("int f(void *what, struct s *rest)", kf.SLEEPABLE | 1 << 30))
+
+    done = run("--base", "base.btf", module.name)
+
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert [" ".join(line.split()) for line in done.stdout.splitlines()] == [
+        "tiny.ko",
+        "SET KIND ID FLAGS WHAT",
+        "the_set kfunc set 9 KF_SLEEPABLE | 0x40000000 int f(void *what, struct s *rest)",
+        "error [arg-void]: parameter 'what' of f points to void and no __sz or __szk follows; the "
+        "verifier refuses every call; name what it points to, or end its name in __ign",
+        "warning [unknown-flags]: f has flags that no kernel knows: 0x40000000",
+    ]
+
+
+def test_the_command_ends_with_0_if_there_are_no_errors(run_dir: Path) -> None:
+    module = written(run_dir, kfunc("bool f(int a)"))
+
+    done = run("--base", "base.btf", module.name)
+
+    assert done.returncode == 0
+    assert "warning [narrow-return]: f returns bool" in done.stdout
+    assert "no-tag" not in done.stdout
+    assert "note [no-tag]" in run("-v", "--base", "base.btf", module.name).stdout
+
+
+def test_the_command_prints_json(run_dir: Path) -> None:
+    module = written(run_dir, kfunc("int f(int a)", kf.SLEEPABLE | 1 << 31))
+
+    (row,) = json.loads(run("--json", "--base", "base.btf", module.name).stdout)["modules"]
+
+    assert row["btf"] == "plain"
+    assert row["sets"] == [
+        {
+            "name": "the_set",
+            "kind": "kfunc set",
+            "resolved": True,
+            "entries": [
+                {
+                    "name": "f",
+                    "kind": "func",
+                    "id": 6,
+                    "prototype": "int f(int a)",
+                    "flags": ["KF_SLEEPABLE"],
+                    "unknown_flags": "0x80000000",
+                }
+            ],
+        }
+    ]
+    assert row["findings"][0]["code"] == "unknown-flags"
+    assert row["findings"][0]["symbol"] == "f"
+
+
+@pytest.mark.parametrize("option", ["--with", "--module"])
+def test_the_command_compares_names_with_other_modules(run_dir: Path, option: str) -> None:
+    one = written(run_dir, SET, "one")
+    two = written(run_dir, SET.but(set8s={"its_set": THREE[1:2]}), "two")
+
+    done = run("--base", "base.btf", one.name, option, two.name)
+    assert done.returncode == 0
+    assert "warning [name-shared]: two.ko has a function f1 too" in done.stdout
+    assert "two.ko\n" not in done.stdout
+
+    both = run("--base", "base.btf", one.name, two.name).stdout
+    assert "one.ko has a function f1 too" in both
+
+
+def test_a_distilled_module_needs_no_base(run_dir: Path) -> None:
+    module = written(run_dir, SET.but(is_distilled=True))
+
+    done = run("-v", module.name)
+
+    assert done.returncode == 0, done.stderr
+    assert "int f1(int a)" in done.stdout
+    assert "note [no-base]" in done.stdout
+
+
+def test_bad_input_is_one_line_and_the_other_modules_are_shown(run_dir: Path) -> None:
+    module = written(run_dir, SET)
+    (run_dir / "bad.ko").write_bytes(b"\x7fELF")
+
+    done = run("--base", "base.btf", "bad.ko", module.name, "not-there.ko")
+
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 2
+    assert "kbtf: error: bad.ko" in done.stderr
+    assert "int f1(int a)" in done.stdout
+
+
+def test_an_empty_set_is_shown(run_dir: Path) -> None:
+    module = written(run_dir, SET.but(set8s={"nothing": []}))
+
+    done = run("--base", "base.btf", module.name)
+
+    assert done.returncode == 0
+    assert "nothing kfunc set - - (empty)" in " ".join(done.stdout.split())
+
+
+def test_the_base_may_be_named_by_the_environment(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = written(run_dir, SET)
+    monkeypatch.setenv("KBTF_BASE", "base.btf")
+
+    assert run(module.name).returncode == 0
+
+
+def test_a_plain_module_without_a_base_is_an_error_of_the_environment(run_dir: Path) -> None:
+    done = run(written(run_dir, SET).name)
+
+    assert done.returncode == 4
+    assert done.stderr.count("\n") == 1
+
+
+def rows_of(root: Path, heading: str) -> list[list[str]]:
+    """The cells of the table under a heading."""
+    _, _, rest = (root / "docs" / "kfuncs.md").read_text().partition(f"## {heading}\n")
+    lines = rest.partition("\n## ")[0].splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+
+
+def test_the_docs_have_all_rules_with_their_severities(root: Path) -> None:
+    said = {
+        (code, severity)
+        for codes, severities, _ in rows_of(root, "Rules")
+        for code in re.findall(r"`([\w-]+)`", codes)
+        for severity in severities.split(", ")
+    }
+    broken = {(severity, rule) for severity, rule, *_ in BROKEN_KFUNCS}
+    broken |= {("error", rule) for rule, *_ in BROKEN_ITERATORS}
+
+    assert {(severity, rule) for rule, severity in said} >= broken
+    codes = set()
+    sources = [*Path(kbtf.bpf.__path__[0]).glob("audit*.py"), Path(kbtf.cli.kfuncs.__file__)]
+    for source in map(Path.read_text, sources):
+        codes |= set(CODE.findall(source)) | set(re.findall(r'return "(iter-[\w-]+)"', source))
+    assert codes == {code for code, _ in said}
+
+
+def test_the_docs_have_all_flags_and_suffixes(root: Path) -> None:
+    flags = [
+        [f"`{f.name}`", str(f.bit), f"{f.since} to {f.until}" if f.until else f.since, f.commit]
+        for f in kf.FLAGS
+    ]
+    assert [row[:4] for row in rows_of(root, "Flags")] == flags
+    assert [row[:2] for row in rows_of(root, "Suffixes of parameters")] == [
+        [f"`{suffix.text}`", suffix.fits.value] for suffix in SUFFIXES
+    ]
+
+
+@pytest.mark.integration
+def test_the_session_of_the_docs_shows_what_happens(
+    kfunc_module: Path, headers: Path, root: Path, run_dir: Path
+) -> None:
+    text = (root / "docs" / "kfuncs.md").read_text().partition("<!-- test: kfuncs session -->\n")[2]
+    shown = text.split("```")[1].partition("$ kbtf kfuncs kfunc_module.ko\n")[2]
+    shutil.copy(kfunc_module, run_dir)
+    base = str(headers / "vmlinux")
+    subprocess.run([KBTF, "run", "-q", "--base", base, kfunc_module.name], check=True)
+
+    done = run("--base", base, kfunc_module.name)
+
+    # pahole may have the functions in another order
+    def lines(output: str) -> list[str]:
+        return sorted(
+            re.sub(r" \d+ ", " N ", " ".join(line.split())) for line in output.splitlines()
+        )
+
+    assert lines(done.stdout) == lines(shown)
