@@ -13,6 +13,7 @@ from kbtf import (
     module_btf_support,
     relocate,
     rules_of,
+    rules_of_distilled,
     verify,
 )
 
@@ -33,7 +34,9 @@ def kbtf_embed_sections(module: Module, config: Config) -> Generator[None, objec
 
 
 def _check(module: Module, split: bytes, base: bytes | None) -> None:
-    rules = rules_of(module.base) if module.base_is_known else None
+    # a module that was distilled before needs no base here
+    known = module.base_is_known or not base
+    rules = rules_of(module.base, module.release) if known else rules_of_distilled()
     distilled = None
     if base:
         distilled = _parse(module, ".BTF.base", base, None)

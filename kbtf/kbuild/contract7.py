@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from kbtf.btf.raw import RawBtf
 from kbtf.btf_ids import SECTION
 from kbtf.elf.image import ElfImage
 from kbtf.elf.write import replace_file
@@ -27,7 +28,6 @@ from kbtf.kbuild.id_file import (
 )
 from kbtf.kbuild.kfuncs import transform
 from kbtf.kbuild.load import load_split
-from kbtf.kbuild.raw import RawBtf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

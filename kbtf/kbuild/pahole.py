@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from kbtf.elf.module import Module
     from kbtf.kbuild.pahole_options import Request
 
 PROGRAM = "kbtf-pahole"
@@ -43,10 +44,14 @@ def _run(args: list[str]) -> int:
     if version is None:
         _become([pahole, *args])
     missing = pahole_options.lacks(request, version)
-    if request.detached is None and request.base and _is_external(request.file):
-        # The base is distilled here, whatever pahole can do.
-        _say_missing([name for name in missing if name != "distilled_base"], version)
-        return _encode(pahole, request, version)
+    if request.base and request.file and _is_external(request.file):
+        if request.detached is None:
+            # These are made here, whatever pahole can do.
+            ours = ("distilled_base", "decl_tag_kfuncs" if _is_tagging() else "")
+            _say_missing([name for name in missing if name not in ours], version)
+            return _encode(pahole, request, version)
+        _say_missing(missing, version)
+        return _encode_detached(pahole, request, version)
     _say_missing(missing, version)
     _become([pahole, *_command(request, version)])
 
@@ -100,10 +105,13 @@ def _say_missing(missing: list[str], version: tuple[int, int]) -> None:
         say(f"{PROGRAM}: left out what pahole {number} cannot do: {', '.join(missing)}")
 
 
-def _is_external(path: str | None) -> bool:
+def _is_tagging() -> bool:
+    """Whether the environment asks for what ``--kfunc-tags`` of `kbtf run` does."""
+    return os.environ.get("KBTF_KFUNC_TAGS", "0") not in ("", "0")
+
+
+def _is_external(path: str) -> bool:
     """Whether *path* is a module from outside the kernel tree; modpost marks the others."""
-    if path is None:
-        return False
     try:
         with open(path, "rb") as file:
             image = ElfImage(file.read())
@@ -126,24 +134,46 @@ def _command(request: Request, version: tuple[int, int]) -> list[str]:
 
 def _encode(pahole: str, request: Request, version: tuple[int, int]) -> int:
     """Encode a module and give it what `kbtf run` would; nothing is written if anything fails."""
-    import subprocess
     import tempfile
 
-    file, base = request.file or "", request.base or ""
+    file = request.file or ""
     with tempfile.TemporaryDirectory(prefix="kbtf-") as folder:
         encoded = os.path.join(folder, "btf")
         wanted = pahole_options.for_module(request, version)._replace(detached=encoded)
-        command = [pahole, *_command(wanted, version)]
-        code = subprocess.run(command, env=_environment(), check=False).returncode
+        code = _run_pahole(pahole, wanted, version, folder)
         if code:
-            return code if code > 0 else 128 - code
+            return code
         if not os.path.exists(encoded) or not os.path.getsize(encoded):
             # Newer ones end so where there is no DWARF.
             say(f"{PROGRAM}: {file}: pahole wrote no BTF")
             return 0
         with open(encoded, "rb") as btf:
-            _embed(file, btf.read(), base)
+            _embed(file, btf.read(), request.base or "")
     return 0
+
+
+def _encode_detached(pahole: str, request: Request, version: tuple[int, int]) -> int:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="kbtf-") as folder:
+        return _run_pahole(pahole, request, version, folder)
+
+
+def _run_pahole(pahole: str, request: Request, version: tuple[int, int], folder: str) -> int:
+    """Encode on the base that suits the module's compiler; pahole's exit code."""
+    import subprocess
+
+    from kbtf.elf.module import Module
+    from kbtf.elf.vmlinux import open_base
+
+    base = request.base or ""
+    module = Module.open(request.file or "", find_base=lambda _: open_base(base))
+    if module.compiler is not None and os.path.exists(base):
+        request = request._replace(base=module.base_path(folder))
+        _say_warnings(module)
+    command = [pahole, *_command(request, version)]
+    code = subprocess.run(command, env=_environment(), check=False).returncode
+    return code if code >= 0 else 128 - code
 
 
 def _embed(path: str, encoded: bytes, base: str) -> None:
@@ -156,7 +186,9 @@ def _embed(path: str, encoded: bytes, base: str) -> None:
     from kbtf.kbuild.id_file import was_resolved
     from kbtf.kbuild.phases import Phases
 
-    phases = Phases(base)
+    phases = Phases(base, **{"kfunc-tags": _is_tagging()})
+    for line in phases.left_out("kbtf_resolve_btfids", "kbtf_finish"):
+        say(f"{PROGRAM}: {line}")
     module = Module.open(path, find_base=phases.find_base)
     with located(path):
         ids = read_ids(module.image)
@@ -176,5 +208,9 @@ def _embed(path: str, encoded: bytes, base: str) -> None:
         data = module.to_bytes()
         check_output(data, path)
         replace_file(path, data)
+    _say_warnings(module)
+
+
+def _say_warnings(module: Module) -> None:
     for warning in module.warnings:
-        say(f"{PROGRAM}: warning: {path}: {warning}")
+        say(f"{PROGRAM}: warning: {module.path}: {warning}")

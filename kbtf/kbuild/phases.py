@@ -9,6 +9,8 @@ from kbtf.host.manager import make_manager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kbtf.elf.module import Module
     from kbtf.elf.vmlinux import Base
     from kbtf.host.config import Config
@@ -22,7 +24,7 @@ class Phases:
     *chosen* are the options that what Kbuild asks for decides.
     """
 
-    def __init__(self, base: str, **chosen: str) -> None:
+    def __init__(self, base: str, **chosen: str | bool) -> None:
         self._manager: Manager = make_manager()
         group = OptionGroup()
         for key, default in (
@@ -49,6 +51,13 @@ class Phases:
         base = found or open_base(self._config["base"])
         BaseFinder(self._config).check_release(base, module)
         return base
+
+    def left_out(self, *hooks: str) -> Iterator[str]:
+        """A line for each installed plugin that counts on one of *hooks*, which do not run here."""
+        for plugin in self._manager.plugins:
+            for hook in hooks:
+                if plugin.origin != "built-in" and hasattr(plugin.module, hook):
+                    yield f"plugin {plugin.name}: {hook} runs in kbtf build and kbtf run, not here"
 
     def run(self, module: Module, *phases: str) -> None:
         """Run these phases, as long as no plugin leaves the module alone."""

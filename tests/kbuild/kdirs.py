@@ -12,10 +12,12 @@ from kbtf.testing import make_base
 from oracles.build import Missing, cache_root, need, once, run
 
 __all__ = [
+    "COMPILERS",
     "RELEASE",
     "THREE",
     "Missing",
     "OldKernel",
+    "compiler_arguments",
     "old_kernel",
     "shadow",
     "small_kdir",
@@ -34,6 +36,26 @@ CONFIG = {
     "PAHOLE_VERSION": "124",
     "CC_VERSION_TEXT": '"gcc (Test) 12.2.0"',
 }
+
+# What turns the configuration of a kernel built with gcc into one that clang 14 can work with.
+_CLANG = [
+    "CC=clang",
+    "KCFLAGS=-w",
+    "CONFIG_CC_IS_GCC=",
+    "CONFIG_CC_IS_CLANG=y",
+    "CONFIG_FTRACE_MCOUNT_USE_CC=",
+    "CONFIG_FTRACE_MCOUNT_USE_OBJTOOL=y",
+    "CONFIG_HAVE_OBJTOOL_NOP_MCOUNT=",
+    "CONFIG_MITIGATION_RETHUNK=",
+    "CONFIG_MITIGATION_SLS=",
+    "CONFIG_RETHUNK=",
+    "CONFIG_SLS=",
+    "CONFIG_INIT_STACK_ALL_ZERO=",
+    "CONFIG_INIT_STACK_NONE=y",
+]
+# LLVM=1 alone would do but for Debian's headers, which set CC themselves.
+COMPILERS = {"gcc": [], "clang": _CLANG, "LLVM=1": ["LLVM=1", "LD=ld.lld", *_CLANG]}
+NEEDED = {"gcc": ["gcc"], "clang": ["clang"], "LLVM=1": ["clang", "ld.lld", "llvm-objcopy"]}
 
 
 class OldKernel(NamedTuple):
@@ -105,10 +127,16 @@ def three_modules(into: Path) -> Path:
     return Path(shutil.copytree(THREE, into))
 
 
+def compiler_arguments(name: str) -> list[str]:
+    """What make is given to build with one of `COMPILERS`; Missing if it is not installed."""
+    need(*NEEDED[name])
+    return COMPILERS[name]
+
+
 def users_arguments(project: Path) -> list[str]:
     """What make is given for the second folder of that project."""
     provider = project / "provider"
-    return [f"KBUILD_EXTRA_SYMBOLS={provider}/Module.symvers", f"KCFLAGS=-I{provider}"]
+    return [f"KBUILD_EXTRA_SYMBOLS={provider}/Module.symvers", f"KCPPFLAGS=-I{provider}"]
 
 
 def states(folder: Path) -> dict[str, tuple[int, int]]:

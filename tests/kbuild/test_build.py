@@ -28,20 +28,6 @@ INSTALL = ("modules", "modules_install")
 SECTIONS = (".BTF", ".BTF.base", ".BTF_ids")
 KBTF = str(Path(sys.executable).with_name("kbtf"))
 
-# What turns the configuration of a kernel built with gcc into one that clang 14 can work with.
-CLANG = [
-    "CC=clang",
-    "KCFLAGS=-w",
-    "CONFIG_CC_IS_GCC=",
-    "CONFIG_CC_IS_CLANG=y",
-    "CONFIG_FTRACE_MCOUNT_USE_CC=",
-    "CONFIG_FTRACE_MCOUNT_USE_OBJTOOL=y",
-    "CONFIG_MITIGATION_RETHUNK=",
-    "CONFIG_MITIGATION_SLS=",
-    "CONFIG_INIT_STACK_ALL_ZERO=",
-    "CONFIG_INIT_STACK_NONE=y",
-]
-
 
 def build(*args: object) -> int:
     return main(["build", *map(str, args)])
@@ -150,6 +136,23 @@ def test_options_that_belong_together(run_dir: Path, capsys: pytest.CaptureFixtu
     assert "--module and -o go together" in capsys.readouterr().err
 
 
+def test_the_jobs_of_an_outer_make_are_shared(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a make without ``-j`` beneath one with it: three sleeps of a second, at the same time."""
+    kdir = kdirs.small_kdir(run_dir / "kdir")
+    (kdir / "Makefile").write_text("modules: a b c\na b c:\n\t@sleep 1; date +%s.%N >> $(M)/done\n")
+    (run_dir / "Makefile").write_text(f"all:\n\t+@{KBTF} build -C {kdir} .\n")
+    monkeypatch.delenv("MAKEFLAGS", raising=False)
+
+    done = subprocess.run(["make", "-j3"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "jobserver" not in done.stderr
+    times = [float(line) for line in (run_dir / "done").read_text().split()]
+    assert max(times) - min(times) < 0.9
+
+
 # With Debian's headers
 
 
@@ -245,6 +248,26 @@ def test_three_modules_and_a_change_of_one(headers: Path, project: Path) -> None
     assert after["adder-user.ko"] != before["adder-user.ko"]
     assert after["weigher.ko"] == before["weigher.ko"]
     assert Module.open(str(users / "adder-user.ko")).has_btf_base
+
+
+@pytest.mark.integration
+def test_what_is_touched_is_made_again_and_then_no_more(headers: Path, project: Path) -> None:
+    users = project / "users"
+    arguments = kdirs.users_arguments(project)
+    build("-C", headers, project / "provider")
+    build("-C", headers, users, *arguments)
+    made = sections(users / "weigher.ko")
+    before = kdirs.states(users)
+    (users / "weigher.c").touch()
+
+    assert build("-C", headers, users, *arguments) == 0
+
+    after = kdirs.states(users)
+    assert after["weigher.ko"] != before["weigher.ko"]
+    assert after["adder-user.ko"] == before["adder-user.ko"]
+    assert sections(users / "weigher.ko") == made
+    assert build("-C", headers, users, *arguments) == 0
+    assert kdirs.states(users) == after
 
 
 @pytest.mark.integration
@@ -362,7 +385,7 @@ def test_a_module_built_with_clang(headers: Path, provider: Path, resolve_btfids
     if not shutil.which("clang"):
         missing("clang is not installed")
 
-    assert build("-C", headers, provider, *CLANG) == 0
+    assert build("-C", headers, provider, *kdirs.COMPILERS["clang"]) == 0
 
     module = provider / "provider.ko"
     assert b"clang" in (Module.open(str(module)).image.data(".comment") or b"")

@@ -418,6 +418,23 @@ def test_a_set_of_kfuncs_that_this_kernel_does_not_have(
     assert "unresolved symbol not_here" in capsys.readouterr().err
 
 
+@pytest.mark.integration
+def test_a_loader_wants_the_btf_of_a_module_before_it_is_loaded(
+    vmlinux: Path, kfunc_module: Path, run_dir: Path, bpftool: Path
+) -> None:
+    """cilium/ebpf #1774, aya #1594, btfhub #70: split BTF on the kernel that it is to run on."""
+    module = Path(shutil.copy(kfunc_module, run_dir))
+    assert main(["run", "-q", "--base", str(vmlinux), str(module)]) == 0
+
+    assert main(["undistill", str(module), "--base", str(vmlinux), "-o", "plain.ko"]) == 0
+    assert main(["extract", "plain.ko", ".BTF", "-o", "plain.btf"]) == 0
+
+    command = [str(bpftool), "-B", str(vmlinux), "btf", "dump", "file", "plain.btf", "format", "c"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "struct kfunc_module_counter {" in shown
+    assert "struct task_struct *opener;" in shown
+
+
 def plain_make(kdir: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """Kbuild without kbtf."""
     command = ["make", "-C", str(kdir), f"M={folder}", "modules"]

@@ -293,6 +293,78 @@ def test_kbuild_with_the_stand_ins_gives_what_kbtf_run_gives(
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("asked", ["1", "0"])
+def test_the_environment_may_ask_for_kfunc_tags(
+    asked: str, kfunc_module: Path, vmlinux: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``kbtf run --kfunc-tags``; Kbuild's own command line has no place for it."""
+    for name in ("m.ko", "expected.ko"):
+        shutil.copy(kfunc_module, name)
+    tags = ["--kfunc-tags"] if asked == "1" else []
+    assert main(["run", "-q", "--base", str(vmlinux), *tags, "expected.ko"]) == 0
+    monkeypatch.setenv("KBTF_KFUNC_TAGS", asked)
+
+    said = encode("--btf_gen_floats", "--btf_base", vmlinux, "m.ko")
+    assert (said.code, said.err) == (0, [])
+    assert call(RESOLVE_BTFIDS, "-b", vmlinux, "m.ko").code == 0
+
+    made, expected = Module.open("m.ko"), Module.open("expected.ko")
+    for section in SECTIONS:
+        assert made.image.data(section) == expected.image.data(section)
+    assert made.btf is not None
+    tagged = [t for t in made.btf if t.kind is Kind.DECL_TAG and t.name == "bpf_kfunc"]
+    assert len(tagged) == (6 if asked == "1" or _tags_kfuncs() else 0)
+
+
+def _tags_kfuncs() -> bool:
+    return plugin.version_of("pahole") >= (1, 27)
+
+
+PLUGIN = """\
+from kbtf import hookimpl
+
+@hookimpl
+def kbtf_embed_sections(module, config):
+    module.set_section(".mark", b"mark")
+
+@hookimpl
+def kbtf_finish(output, config):
+    output.data += b"never here"
+"""
+
+
+def test_installed_plugins_join_but_for_what_comes_after_kbuild(
+    fake: Callable[..., Path], run_dir: Path
+) -> None:
+    """The file is not finished yet: resolve_btfids is still to come."""
+    fake("v1.31", 'for a; do case $a in --btf_encode_detached=*) cp split "${a#*=}";; esac; done')
+    base = make_base().build()
+    Path("vmlinux").write_bytes(base.to_bytes())
+    split = BtfBuilder(base)
+    split.add_ref(Kind.TYPEDEF, 1, "number")
+    Path("split").write_bytes(split.to_bytes())
+    Path("m.ko").write_bytes(make_module())
+    site = run_dir / "site"
+    (site / "kbtf_mark-1.0.dist-info").mkdir(parents=True)
+    (site / "kbtf_mark-1.0.dist-info/entry_points.txt").write_text("[kbtf.plugins]\nmark = mark\n")
+    (site / "mark.py").write_text(PLUGIN)
+
+    said = call(
+        PAHOLE,
+        *("-J", "--btf_base", "vmlinux", "m.ko"),
+        env={**os.environ, "PYTHONPATH": str(site)},
+    )
+
+    assert said == Said(
+        0,
+        "",
+        ["kbtf-pahole: plugin mark: kbtf_finish runs in kbtf build and kbtf run, not here"],
+    )
+    assert Module.open("m.ko").image.data(".mark") == b"mark"
+    assert not Path("m.ko").read_bytes().endswith(b"never here")
+
+
+@pytest.mark.integration
 def test_a_module_that_was_resolved_is_refused_for_the_next_resolver(
     expected: Module, vmlinux: Path, run_dir: Path
 ) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbtf import Btf, BtfBuilder, ElfImage, Kind
+from conftest import missing
+from kbtf import Btf, BtfBuilder, ElfImage, Kind, Module, read_ids
 from kbtf.testing import ElfSymbol, make_base, make_ids, make_module, write_elf
 
 from .standins import RESOLVE_BTFIDS, call
@@ -136,17 +137,43 @@ def side_by_side(tool: Path, elf: bytes, *options: object) -> tuple[Said, bytes]
 
 
 @pytest.mark.parametrize("state", ["unresolved", "distilled"])
-@pytest.mark.parametrize("name", ["fou", "tcp_dctcp", "xfrm_interface"])
 def test_modules_of_the_corpus(
-    name: str, state: str, corpus: Path, corpus_base: Btf, resolve_btfids: Path, run_dir: Path
+    state: str, corpus: Path, corpus_base: Btf, resolve_btfids: Path, run_dir: Path
 ) -> None:
     Path("vmlinux").write_bytes(corpus_base.to_bytes())
-    elf = (corpus / "btf_ids" / f"{name}.{state}.ko").read_bytes()
+    modules = sorted((corpus / "btf_ids").glob(f"*.{state}.ko"))
+    assert len(modules) >= 3
+    for module in modules:
+        elf = module.read_bytes()
 
-    said, resolved = side_by_side(resolve_btfids, elf, "-b", "vmlinux")
+        said, resolved = side_by_side(resolve_btfids, elf, "-b", "vmlinux")
 
-    assert said.code == 0
-    assert resolved != elf
+        assert said.code == 0
+        assert resolved != elf
+
+
+def test_modules_of_debian_as_they_were_before(
+    resolve_btfids: Path, vmlinux: Path, run_dir: Path
+) -> None:
+    """All that have ids, with these and the counts of sets taken out again."""
+    release = vmlinux.parent.name.removeprefix("linux-headers-")
+    tried = 0
+    for path in sorted(Path("/lib/modules", release).rglob("*.ko*")):
+        module = Module.open(str(path))
+        ids = read_ids(module.image)
+        if ids is None:
+            continue
+        tried += 1
+        words = list(ids.words)
+        for at in (*ids.id_words, *(s.at for s in ids.sets), *(s.at for s in ids.slots)):
+            words[at] = 0
+        module.image.set_section(".BTF_ids", struct.pack(f"<{len(words)}I", *words))
+        elf = module.image.to_bytes()
+        for options in ((), ("-v",), ("-vv",)):
+            said, resolved = side_by_side(resolve_btfids, elf, *options, "-b", vmlinux)
+            assert (said.code, resolved == elf) == (0, False)
+    if not tried:
+        missing(f"no modules with ids in /lib/modules/{release}")
 
 
 @pytest.mark.parametrize("case", SAME)
@@ -185,6 +212,63 @@ def test_a_vmlinux_has_its_ids_at_an_address(resolve_btfids: Path, there: Path) 
     assert said.code == 0
     words = struct.unpack("<10I", ElfImage(resolved).data(".BTF_ids") or b"")
     assert words == (4, 5, 3, 1, 0, 5, 0, 9, 4, 7)
+
+
+LISTS = """
+.macro id kind, name, unique
+.type __BTF_ID__\\kind\\()__\\name\\()__\\unique, @object
+.size __BTF_ID__\\kind\\()__\\name\\()__\\unique, 4
+__BTF_ID__\\kind\\()__\\name\\()__\\unique: .zero 4
+.endm
+.globl _start
+_start: ret
+.section .BTF_ids, "a"
+id struct task_struct 1
+id func vfs_read 2
+id typedef pid_t 3
+id struct no_such_struct 4
+id union bpf_attr 5
+.globl __BTF_ID__set8__kfuncs
+__BTF_ID__set8__kfuncs: .long 0, 1
+id func bpf_task_release 6
+.long 5
+id func bpf_task_acquire 7
+.long 7
+.size __BTF_ID__set8__kfuncs, . - __BTF_ID__set8__kfuncs
+.globl __BTF_ID__set__functions
+__BTF_ID__set__functions: .long 0
+id func vfs_write 8
+id func kfree 9
+.size __BTF_ID__set__functions, . - __BTF_ID__set__functions
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-v",)])
+def test_a_vmlinux_as_the_linker_leaves_it(
+    options: tuple[str, ...], resolve_btfids: Path, corpus_base: Btf, run_dir: Path
+) -> None:
+    """With a kernel's own BTF, at a kernel's addresses."""
+    Path("btf").write_bytes(corpus_base.to_bytes())
+    Path("ids.s").write_text(LISTS)
+    for command in (
+        "gcc -c ids.s -o ids.o",
+        "ld -Ttext=0xffffffff81000000 -o linked ids.o",
+        "objcopy --add-section .BTF=btf linked",
+    ):
+        subprocess.run(command.split(), check=True)
+
+    said, resolved = side_by_side(resolve_btfids, Path("linked").read_bytes(), *options)
+
+    assert said.code == 0
+    assert "WARN: resolve_btfids: unresolved symbol no_such_struct" in said.words
+    ids = struct.unpack("<14I", ElfImage(resolved).data(".BTF_ids") or b"")
+    task = corpus_base.find("task_struct", Kind.STRUCT)
+    assert task is not None
+    assert ids[0] == task.id
+    # A warning that is fatal leaves the file as it was; 6.12's knows no such option.
+    Path("x").write_bytes(Path("linked").read_bytes())
+    assert call(RESOLVE_BTFIDS, "--fatal_warnings", "x").code == 255
+    assert Path("x").read_bytes() == Path("linked").read_bytes()
 
 
 def test_detached_btf_is_taken_from_where_it_is(resolve_btfids: Path, there: Path) -> None:

@@ -18,7 +18,10 @@ _HEAD_WORDS = 3
 
 
 class RawBtf:
-    """The own types of a BTF as words, and its strings; *btf* is what it was made from."""
+    """The own types of a BTF as words, and its strings; *btf* is what it was made from.
+
+    *starts* says where in *words* each type starts: name offset, info, size or type, the rest.
+    """
 
     def __init__(self, btf: Btf) -> None:
         self.btf = btf
@@ -30,12 +33,12 @@ class RawBtf:
         self._header = bytearray(data[:header_len])
         types = header_len + type_off
         strings = header_len + str_off
-        self._words = self._swapped(array("I", data[types : types + type_len]))
+        self.words = self._swapped(array("I", data[types : types + type_len]))
         # What newer BTF has between types and strings, its layout, is kept.
         self._between = data[types + type_len : strings]
         self._strings = bytearray(data[strings : strings + str_len])
         self._known = b"" if btf.base is None else btf.base.all_strings()
-        self._starts = self._find_starts()
+        self.starts = self._find_starts()
 
     def _swapped(self, words: array[int]) -> array[int]:
         if self.btf.byte_order != sys.byteorder:
@@ -45,9 +48,9 @@ class RawBtf:
     def _find_starts(self) -> list[int]:
         starts = []
         at = 0
-        while at < len(self._words):
+        while at < len(self.words):
             starts.append(at)
-            info = self._words[at + 1]
+            info = self.words[at + 1]
             row = KINDS[info >> 24 & 0x7F]
             items = info & 0xFFFFFF if row.items < 0 else row.items
             at += _HEAD_WORDS + items * row.item_words + row.tail_words
@@ -59,7 +62,7 @@ class RawBtf:
         return self.btf.start_id
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self.starts)
 
     def add(
         self,
@@ -72,9 +75,9 @@ class RawBtf:
     ) -> int:
         """Add a type that refers to another, with the words behind its head.  Its id."""
         info = kind_flag << 31 | kind << 24 | vlen
-        self._starts.append(len(self._words))
-        self._words.extend((self.add_string(name), info, target, *words))
-        return self.start_id + len(self._starts) - 1
+        self.starts.append(len(self.words))
+        self.words.extend((self.add_string(name), info, target, *words))
+        return self.start_id + len(self.starts) - 1
 
     def add_string(self, name: str) -> int:
         """The offset of a string, which is added unless it is there."""
@@ -91,29 +94,35 @@ class RawBtf:
         self._strings += raw[1:]
         return len(self._known) + len(self._strings) - len(raw) + 1
 
+    def respell(self, old: str, new: str) -> None:
+        """Overwrite an own string by one that is not longer; no offset changes."""
+        raw = b"\0" + old.encode() + b"\0"
+        filled = b"\0" + new.encode().ljust(len(old), b"\0") + b"\0"
+        self._strings = self._strings.replace(raw, filled)
+
     def set_target(self, type_id: int, target: int) -> None:
         """Make an own type refer to another one."""
-        self._words[self._starts[type_id - self.start_id] + 2] = target
+        self.words[self.starts[type_id - self.start_id] + 2] = target
 
     def sort_by_name(self) -> None:
         """Put the types in the order of their names, anonymous ones first, ties as they were."""
-        order = sorted(range(len(self._starts)), key=self._name)
+        order = sorted(range(len(self.starts)), key=self._name)
         place = {old: new for new, old in enumerate(order)}
         start_id = self.start_id
-        ends = [*self._starts[1:], len(self._words)]
+        ends = [*self.starts[1:], len(self.words)]
         words = array("I")
         starts = []
         for old in order:
             start = len(words)
             starts.append(start)
-            words += self._words[self._starts[old] : ends[old]]
+            words += self.words[self.starts[old] : ends[old]]
             for at in _id_places(words, start):
                 if words[at] >= start_id:
                     words[at] = start_id + place[words[at] - start_id]
-        self._words, self._starts = words, starts
+        self.words, self.starts = words, starts
 
     def _name(self, index: int) -> bytes:
-        offset = self._words[self._starts[index]]
+        offset = self.words[self.starts[index]]
         if offset < len(self._known):
             end = self._known.index(b"\0", offset)
             return self._known[offset:end]
@@ -122,7 +131,7 @@ class RawBtf:
 
     def build(self) -> Btf:
         """The BTF with all changes; BtfError if a type refers to one that is not there."""
-        types = self._swapped(array("I", self._words)).tobytes()
+        types = self._swapped(array("I", self.words)).tobytes()
         grown = len(types) + len(self._between)
         lengths = (0, len(types), grown, len(self._strings))
         struct.pack_into(f"{self._order}IIII", self._header, 8, *lengths)
