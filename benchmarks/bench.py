@@ -15,10 +15,14 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "tests"))
 
+import many
+import measures
 from inputs import KBTF, ROOT, Inputs, package
-from measures import MEASURES, Result
+from measures import Result
 
 import real
+
+MEASURES = {**measures.MEASURES, **many.MEASURES}
 
 
 def arguments() -> argparse.Namespace:
@@ -34,6 +38,12 @@ def arguments() -> argparse.Namespace:
         default=ROOT.parent / "shared" / "corpus",
         metavar="DIR",
         help="with base/ and split/ (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tree",
+        type=Path,
+        metavar="DIR",
+        help="modules as they were linked (default: those of the installed kernel, unpacked)",
     )
     options = parser.parse_args()
     if options.repeat < 1:
@@ -79,8 +89,8 @@ def row(result: Result) -> list[str]:
         f"{result.kbtf:.2f} {result.unit}",
         f"{result.peer:.2f} {result.unit}" if result.peer is not None else "-",
         f"{result.ratio:.2f}" if result.ratio is not None else "-",
-        bar.format(result.bar, result.unit),
-        "yes" if result.holds else "NO",
+        "-" if result.bar is None else bar.format(result.bar, result.unit),
+        "-" if result.bar is None else "yes" if result.holds else "NO",
     ]
 
 
@@ -102,7 +112,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="kbtf-bench-") as folder:
-        inputs = Inputs(options.corpus, Path(folder))
+        inputs = Inputs(options.corpus, Path(folder), options.tree)
         results = measure(options.only or list(MEASURES), inputs, options.repeat)
     if not results:
         return 4

@@ -12,6 +12,8 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
+import trees
+
 import real
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,8 +31,10 @@ def package() -> Path:
 class Inputs:
     """Files, found or made when first asked for; real.Missing where there is no such thing."""
 
-    def __init__(self, corpus: Path, folder: Path) -> None:
+    def __init__(self, corpus: Path, folder: Path, tree: Path | None = None) -> None:
         self.corpus = corpus
+        self.given_tree = tree
+        self._folders = 0
         self.folder = folder
         """For what is made; nothing of it stays."""
 
@@ -96,6 +100,78 @@ class Inputs:
     def copy_of_module(self) -> Path:
         """The module anew, in its place for being changed."""
         return Path(shutil.copy(self.module, self.folder / "subject.ko"))
+
+    @cached_property
+    def tree(self) -> Path:
+        """All modules of the kernel of `raw`, decompressed and unsigned."""
+        if self.given_tree:
+            return self.given_tree
+        source = Path(f"/lib/modules/{self.module_release}/kernel")
+        if not any(source.rglob("*.ko*")):
+            raise real.Missing(f"no modules in {source}: give a tree with --tree")
+        into = self.folder / "tree"
+        trees.unpack_modules(source, into)
+        return into
+
+    @cached_property
+    def tree_base(self) -> Path:
+        """The kernel of `tree`."""
+        return self.raw
+
+    @cached_property
+    def tree_by_size(self) -> list[Path]:
+        """The modules of `tree`, the largest first."""
+        return sorted(self.tree.rglob("*.ko"), key=lambda path: -path.stat().st_size)
+
+    @property
+    def tree_count(self) -> int:
+        return len(self.tree_by_size)
+
+    @cached_property
+    def tree_names(self) -> Path:
+        """A list of the modules of `tree`, from there."""
+        path = self.folder / "names"
+        names = sorted(str(each.relative_to(self.tree)) for each in self.tree_by_size)
+        path.write_text("".join(f"{name}\n" for name in names))
+        return path
+
+    def tree_module(self, name: str) -> Path:
+        """One module of `tree`."""
+        for path in self.tree_by_size:
+            if path.stem == name:
+                return path
+        raise real.Missing(f"no {name}.ko in {self.tree}")
+
+    def first(self, count: int) -> Path:
+        """So many modules of `tree`, of all sizes."""
+        step = max(1, self.tree_count // count)
+        chosen = self.tree_by_size[step // 2 :: step][:count]
+        return trees.link_modules(chosen, self.tree, self.folder / f"first{count}")
+
+    def sample(self, step: int) -> Path:
+        """Each so manyth module of `tree`."""
+        return self.first(max(1, self.tree_count // step))
+
+    @staticmethod
+    def count(tree: Path) -> int:
+        return sum(1 for _ in tree.rglob("*.ko*"))
+
+    @cached_property
+    def tree_splits(self) -> list[Path]:
+        """The split BTF of the modules of `tree`."""
+        return trees.write_splits(self.tree_by_size, self.folder / "splits")
+
+    @cached_property
+    def tree_distilled(self) -> list[tuple[Path, Path]]:
+        """The same distilled."""
+        return trees.write_distilled(self.tree_splits, self.tree_base, self.folder / "distilled")
+
+    def new_folder(self) -> Path:
+        """An empty folder that nothing was in before."""
+        self._folders += 1
+        path = self.folder / f"new{self._folders}"
+        path.mkdir()
+        return path
 
     def environment(self, cache: str) -> dict[str, str]:
         """That of the caller, without what changes kbtf, and with a cache of that name."""

@@ -39,23 +39,28 @@ class Result(NamedTuple):
     """The median of what it is compared with, None if there is none."""
     compared: str
     """``ratio`` and ``more`` are kbtf to the peer, ``most`` is kbtf alone."""
-    bar: float
+    bar: float | None
+    """None if it is only told."""
+    ratios: tuple[float, ...] = ()
+    """Of pairs that were run by turns, where they are long enough to be compared one by one."""
 
     @property
     def value(self) -> float:
         """What must not be over the bar."""
-        if self.peer is None:
+        if self.peer is None or self.ratio is None:
             return self.kbtf
-        return self.kbtf / self.peer if self.compared == "ratio" else self.kbtf - self.peer
+        return self.ratio if self.compared == "ratio" else self.kbtf - self.peer
 
     @property
     def ratio(self) -> float | None:
         """To the peer."""
+        if self.ratios:
+            return median(self.ratios)
         return self.kbtf / self.peer if self.peer else None
 
     @property
     def holds(self) -> bool:
-        return self.value <= self.bar
+        return self.bar is None or self.value <= self.bar
 
 
 class Run(NamedTuple):

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from kbtf.btf.distill import Distilled, distill
     from kbtf.btf.kinds import Kind
     from kbtf.btf.relocate import Relocation, relocate, relocate_with_ids
-    from kbtf.btf.rules import Rules, rules_of
+    from kbtf.btf.rules import Rules, rules_of, rules_of_distilled
     from kbtf.btf.support import ModuleBtf, module_btf_support
     from kbtf.btf.verify import Violation, verify
     from kbtf.btf_ids import BtfIds, ids_mismatch, read_ids, resolve_ids, rewrite_ids
     from kbtf.elf.image import ElfImage
     from kbtf.elf.module import Module
+    from kbtf.elf.release import is_release
     from kbtf.elf.vmlinux import Base, open_base, open_btf
     from kbtf.errors import (
         BaseError,
@@ -39,12 +40,13 @@ _HOMES = {
     "kbtf.btf.distill": ("Distilled", "distill"),
     "kbtf.btf.kinds": ("Kind",),
     "kbtf.btf.relocate": ("Relocation", "relocate", "relocate_with_ids"),
-    "kbtf.btf.rules": ("Rules", "rules_of"),
+    "kbtf.btf.rules": ("Rules", "rules_of", "rules_of_distilled"),
     "kbtf.btf.support": ("ModuleBtf", "module_btf_support"),
     "kbtf.btf.verify": ("Violation", "verify"),
     "kbtf.btf_ids": ("BtfIds", "ids_mismatch", "read_ids", "resolve_ids", "rewrite_ids"),
     "kbtf.elf.image": ("ElfImage",),
     "kbtf.elf.module": ("Module",),
+    "kbtf.elf.release": ("is_release",),
     "kbtf.elf.vmlinux": ("Base", "open_base", "open_btf"),
     "kbtf.errors": (
         "BaseError",
@@ -90,6 +92,7 @@ __all__ = [
     "distill",
     "hookimpl",
     "ids_mismatch",
+    "is_release",
     "module_btf_support",
     "open_base",
     "open_btf",
@@ -99,6 +102,7 @@ __all__ = [
     "resolve_ids",
     "rewrite_ids",
     "rules_of",
+    "rules_of_distilled",
     "verify",
 ]
 

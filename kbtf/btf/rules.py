@@ -6,6 +6,7 @@ Source: btf_parse_hdr(), btf_check_all_metas() and btf_check_type_tags() in kern
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kbtf.btf.kinds import Kind
@@ -105,10 +106,20 @@ CHANGES = (
 )
 
 
+@lru_cache(maxsize=4)  # asked for each module, of the same few bases
 def rules_of(base: Btf, release: str | None = None) -> Rules:
     """The rules of the kernel whose BTF is *base*."""
     rules = OLDEST
     for change in CHANGES:
         if change.is_in(base, release):
+            rules = rules._replace(**change.sets)
+    return rules
+
+
+def rules_of_distilled() -> Rules:
+    """Those of 6.11, the first kernel that takes distilled bases: such a base shows no more."""
+    rules = OLDEST
+    for change in CHANGES:
+        if change.since in ("6.0", "6.1"):
             rules = rules._replace(**change.sets)
     return rules

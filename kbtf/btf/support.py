@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kbtf.btf.kinds import Kind
@@ -22,6 +23,7 @@ class ModuleBtf(Enum):
     """It takes no module BTF (built without CONFIG_DEBUG_INFO_BTF_MODULES)."""
 
 
+@lru_cache(maxsize=4)  # asked for each module, of the same few bases
 def module_btf_support(base: Btf) -> ModuleBtf:
     """Look at the members of the kernel's ``struct module``."""
     module = base.find("module", Kind.STRUCT)

@@ -84,8 +84,9 @@ def _check_distilled(btf: Btf) -> Iterator[Violation]:
     """What relocation finds by name, and nothing else (btf_relocate.c)."""
     if not len(btf):
         yield Violation(0, True, "it is empty: kernels then number the module's types wrongly")
-    for btf_type in btf:
-        if btf_type.kind not in _DISTILLED_KINDS:
-            yield Violation(btf_type.id, True, f"{btf_type.kind.name} in a distilled base")
-        elif not btf_type.name:
-            yield Violation(btf_type.id, True, f"{btf_type.kind.name} without a name")
+    for type_id in range(btf.start_id, btf.end_id):
+        kind, name, *_ = btf.index.record(type_id)
+        if kind not in _DISTILLED_KINDS:
+            yield Violation(type_id, True, f"{Kind(kind).name} in a distilled base")
+        elif not name:
+            yield Violation(type_id, True, f"{Kind(kind).name} without a name")

@@ -20,15 +20,34 @@ def run_each(
     modules: Iterable[tuple[str, str]], manager: Manager, config: Config, *, debug: bool
 ) -> Iterator[Outcome]:
     """Take each module to its output; one that fails does not stop the others."""
+    pairs = list(modules)
     bases = BaseFinder(config)
-    for path, output in modules:
-        try:
-            yield run_module(path, output, manager, config, bases)
-        except (KbtfError, OSError) as error:
-            if debug:
-                print_traceback()
-            known = error if isinstance(error, KbtfError) else os_error(error)
-            yield failed(path, output, known)
+    executor = manager.call("kbtf_executor", config=config)
+    if len(pairs) == 1 and executor is None:
+        yield _run_one(*pairs[0], manager, config, bases, debug=debug)
+        return
+    from kbtf.cli._progress import progress
+    from kbtf.host.batch import Jobs, RunModules, run_batch
+
+    task = RunModules(pairs, manager, config, bases, print_traceback if debug else lambda: None)
+    jobs = Jobs(config.get("jobs", 1), print_warning)
+    with progress([path for path, _ in pairs]) as watch:
+        for outcome in run_batch(task, jobs, executor, watch):
+            if watch:
+                watch.clear()
+            yield outcome
+
+
+def _run_one(
+    path: str, output: str, manager: Manager, config: Config, bases: BaseFinder, *, debug: bool
+) -> Outcome:
+    try:
+        return run_module(path, output, manager, config, bases)
+    except (KbtfError, OSError) as error:
+        if debug:
+            print_traceback()
+        known = error if isinstance(error, KbtfError) else os_error(error)
+        return failed(path, output, known)
 
 
 def print_outcome(outcome: Outcome, *, quiet: bool, verbose: bool) -> None:

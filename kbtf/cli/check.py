@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kbtf.errors import KbtfError, UsageError, os_error
+from kbtf.cli._inputs import add_modules, find_modules
+from kbtf.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
-    from kbtf.check.kernel import Kernel, KernelSet
+    from kbtf.check.kernel import KernelSet
     from kbtf.check.model import Result
-    from kbtf.elf.module import Module
+    from kbtf.host.config import Config
+    from kbtf.host.manager import Manager
 
 DESCRIPTION = """\
 Tell, before shipping, on which kernels the BTF of modules will load, and why not where it will not.
@@ -23,11 +26,12 @@ Exit code 0: all ok, perhaps with warnings; 1: some kernel rejects some module's
 EXAMPLE = """\
   kbtf check mymodule.ko
   kbtf check --kernel /boot --html report.html updates/*.ko
+  kbtf check -j 8 --kernel kernels/ build/
   kbtf check --deep --built-against old/vmlinuz --kernel new/vmlinuz mymodule.ko"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("modules", nargs="+", metavar="MODULE")
+    add_modules(parser)
     parser.add_argument(
         "--kernel",
         dest="kernels",
@@ -59,17 +63,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbosity.add_argument("-v", "--verbose", action="store_true", help="print notes too")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_with_plugins(parser: argparse.ArgumentParser, words: list[str]) -> int:
     from kbtf.check.kernel import KernelSet
+    from kbtf.cli._executor import load_executors
 
+    args, config, manager = load_executors(parser, words)
     if args.deep != bool(args.built_against):
         raise UsageError("--deep and --built-against go together")
     kernels = KernelSet(cache=not args.no_cache)
     for wanted in args.kernels:
         kernels.get(wanted)  # a kernel that is not there is no matter of the modules
-    results = [result for path in args.modules for result in _check(path, args, kernels)]
+    results = [result for each in _check_all(args, config, manager, kernels) for result in each]
     _report(results, args)
     return exit_code(results)
+
+
+def _check_all(
+    args: argparse.Namespace, config: Config, manager: Manager, kernels: KernelSet
+) -> Iterator[list[Result]]:
+    from kbtf.cli import print_warning
+    from kbtf.cli._check_task import CheckModules, RemoteCheck
+    from kbtf.cli._progress import progress
+    from kbtf.host.batch import Jobs, run_local, size_of
+
+    paths = [path for path, _ in find_modules(args.modules)]
+    sizes = [size_of(path) for path in paths]
+    task = CheckModules(paths, args, kernels)
+    # comparing definitions takes both bases, and is left to this machine
+    executor = None if args.deep else manager.call("kbtf_executor", config=config)
+    with progress(paths) as watch:
+        if executor is None:
+            yield from run_local(task, sizes, Jobs(config["jobs"], print_warning), watch)
+        else:
+            from kbtf.host.remote import run_on
+
+            yield from run_on(executor, RemoteCheck(task), sizes, watch)
 
 
 def exit_code(results: list[Result]) -> int:
@@ -78,66 +106,6 @@ def exit_code(results: list[Result]) -> int:
 
     negative = any(result.verdict is Verdict.REJECTED for result in results)
     return max([int(negative), *(result.exit_code for result in results)])
-
-
-def _check(path: str, args: argparse.Namespace, kernels: KernelSet) -> list[Result]:
-    """One module against all kernels; one that cannot be read does not stop the others."""
-    from kbtf.check.judge import failed, judge
-    from kbtf.elf.module import Module
-
-    try:
-        module = Module.open(path)
-        wanted = args.kernels or [_own_release(module)]
-        found = {k.source: k for name in wanted for k in kernels.get(name)}
-        results = [judge(module, kernel) for kernel in found.values()]
-        if args.deep:
-            results = _deepen(module, results, list(found.values()), args, kernels)
-        return results
-    except (KbtfError, OSError) as error:
-        if args.debug:
-            from kbtf.cli import print_traceback
-
-            print_traceback()
-        known = error if isinstance(error, KbtfError) else os_error(error, path)
-        return [failed(path, known)]
-
-
-def _own_release(module: Module) -> str:
-    if module.release is None:
-        raise KbtfError(
-            "it does not say which kernel it was built for (no vermagic)",
-            file=module.path,
-            hint="name kernels with --kernel",
-        )
-    return module.release
-
-
-def _deepen(
-    module: Module,
-    results: list[Result],
-    found: list[Kernel],
-    args: argparse.Namespace,
-    kernels: KernelSet,
-) -> list[Result]:
-    """Add what comparing the definitions in both bases finds, where the kernel takes the BTF."""
-    from kbtf.check.deep import compare_deep
-    from kbtf.check.model import BtfFate, worst
-    from kbtf.check.plain import plain_on
-
-    (old,) = kernels.get(args.built_against)
-    split = plain_on(module, old.btf)
-    deepened = []
-    for result, kernel in zip(results, found, strict=True):
-        if split is None or result.btf is not BtfFate.ACCEPTED:
-            deepened.append(result)
-            continue
-        known = {(finding.code, finding.type) for finding in result.findings}
-        more = [
-            f for f in compare_deep(split, old.btf, kernel.btf) if (f.code, f.type) not in known
-        ]
-        findings = (*result.findings, *more)
-        deepened.append(result._replace(findings=findings, verdict=worst(findings)))
-    return deepened
 
 
 def _report(results: list[Result], args: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from kbtf.cli._inputs import add_jobs, add_modules, find_modules
 from kbtf.cli._options import add_base_options, load
 from kbtf.cli._outcomes import print_outcome, run_each
 from kbtf.errors import KbtfError, UsageError
@@ -14,20 +15,23 @@ from kbtf.host.config import OptionGroup
 if TYPE_CHECKING:
     import argparse
 
+    from kbtf.cli._inputs import Given
     from kbtf.host.pipeline import Outcome
 
 DESCRIPTION = """\
 Give linked modules resilient BTF: .BTF, .BTF.base and resolved .BTF_ids.
 
 Each module passes four phases (after-link, distill, resolve-btfids, embed-sections) and is then
-replaced whole, or not at all.  A second run changes nothing."""
+replaced whole, or not at all.  A second run changes nothing.  One that fails does not stop the
+others; the exit code is the worst."""
 EXAMPLE = """\
   kbtf run mymodule.ko
-  kbtf run --base /boot/vmlinuz-6.12.0 -o out/ *.ko"""
+  kbtf run --base /boot/vmlinuz-6.12.0 -o out/ *.ko
+  kbtf run -j 8 /lib/modules/6.12.0/updates"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("modules", nargs="+", metavar="MODULE", help="a linked .ko[.gz|.xz|.zst]")
+    add_modules(parser)
     parser.add_argument(
         "-o", dest="output", metavar="OUT|DIR", help="write there instead of replacing the module"
     )
@@ -43,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_options(group: OptionGroup) -> None:
     """Options of the run that may also stand in the configuration."""
     add_base_options(group)
+    add_jobs(group)
     group.add(
         "--strip-signature",
         action="store_true",
@@ -61,11 +66,10 @@ def run_with_plugins(parser: argparse.ArgumentParser, args: list[str]) -> int:
     group = OptionGroup()
     add_options(group)
     parsed, config, manager = load(parser, args, group)
-    outputs = _outputs(parsed.modules, parsed.output)
-    if parsed.depfile and len(outputs) > 1:
+    pairs = _with_outputs(find_modules(parsed.modules), parsed.output)
+    if parsed.depfile and len(pairs) > 1:
         raise UsageError("--depfile is for one module")
     outcomes = []
-    pairs = zip(parsed.modules, outputs, strict=True)
     for outcome in run_each(pairs, manager, config, debug=parsed.debug):
         outcomes.append(outcome)
         if not parsed.json:
@@ -82,19 +86,22 @@ def run_with_plugins(parser: argparse.ArgumentParser, args: list[str]) -> int:
     return code
 
 
-def _outputs(modules: list[str], output: str | None) -> list[str]:
+def _with_outputs(modules: list[Given], output: str | None) -> list[tuple[str, str]]:
+    """The modules, each with the file to write."""
     if output is None:
-        return modules
+        return [(path, path) for path, _ in modules]
     if output.endswith("/") or os.path.isdir(output):
         if not os.path.isdir(output):
             raise KbtfError("no such directory", file=output)
-        outputs = [os.path.join(output, os.path.basename(module)) for module in modules]
-        if len(set(outputs)) < len(outputs):
+        pairs = [(path, os.path.join(output, name)) for path, name in modules]
+        if len({target for _, target in pairs}) < len(pairs):
             raise UsageError(f"two of the modules would be written to one file in {output}")
-        return outputs
+        for folder in {os.path.dirname(target) for _, target in pairs}:
+            os.makedirs(folder, exist_ok=True)
+        return pairs
     if len(modules) > 1:
         raise UsageError(f"{output} is no directory, and there are {len(modules)} modules")
-    return [output]
+    return [(modules[0].path, output)]
 
 
 def _print_json(outcomes: list[Outcome]) -> None:

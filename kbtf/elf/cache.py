@@ -18,6 +18,7 @@ MAX_ENTRIES = 32
 MAX_BYTES = 512 << 20
 _STALE_AFTER = 3600  # seconds that a temporary file may take
 _VERSION = "1"  # of what the contents of an entry are
+_CONTENTS = "contents"  # the key of entries that are of no file
 _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -102,6 +103,13 @@ def _checked(path: str, digest: str) -> mmap.mmap | None:
     return data
 
 
+def look_up_contents(digest: str, folder: str) -> Entry | None:
+    """The entry whose contents have the sha256 *digest* and came from no file of this machine."""
+    path = os.path.join(folder, f"{_CONTENTS}_{digest}_.btf")
+    data = _checked(path, digest)
+    return None if data is None else Entry(data, path, None)
+
+
 def _mark_used(fd: int) -> None:
     with suppress(OSError):  # a read-only file system: nothing is dropped there either
         os.utime(fd)
@@ -124,9 +132,18 @@ def store(source: os.stat_result, data: memoryview, release: str | None, folder:
 
     *release* must be a name that `kbtf.elf.release.is_release` takes.
     """
+    return _store(f"{_key(source)}_{_sha256(data)}_{release or ''}.btf", data, folder)
+
+
+def store_contents(data: bytes, folder: str) -> bool:
+    """Keep *data* for `look_up_contents`; whether that worked."""
+    view = memoryview(data)
+    return _store(f"{_CONTENTS}_{_sha256(view)}_.btf", view, folder)
+
+
+def _store(name: str, data: memoryview, folder: str) -> bool:
     if len(data) > MAX_BYTES:
         return False
-    name = f"{_key(source)}_{_sha256(data)}_{release or ''}.btf"
     path = os.path.join(folder, name)
     temporary = os.path.join(folder, f".{os.getpid()}-{os.urandom(8).hex()}")
     try:

@@ -28,6 +28,7 @@ SHN_LORESERVE = 0xFF00
 SHN_XINDEX = 0xFFFF
 ET_REL = 1
 
+_WITHOUT_CONTENTS = (SHT_NULL, SHT_NOBITS)
 _ALIGN = 8  # in the file, for what is appended
 
 
@@ -64,7 +65,7 @@ class Section(NamedTuple):
     @property
     def file_size(self) -> int:
         """How many bytes of the file it takes."""
-        return 0 if self.type in (SHT_NULL, SHT_NOBITS) else self.size
+        return 0 if self.type in _WITHOUT_CONTENTS else self.size
 
 
 class Symbol(NamedTuple):
@@ -98,6 +99,8 @@ class ElfImage:
         self._order = "<" if order == 1 else ">"
         self._read_header()
         self.sections = self._read_sections()
+        # the first of each name
+        self._by_name = {section.name: section for section in reversed(self.sections)}
         self._changes: dict[str, bytes] = {}
         self._removed: set[str] = set()
 
@@ -134,13 +137,22 @@ class ElfImage:
             if kind != SHT_STRTAB:
                 raise ElfError(f"section names in section {self._shstrndx}, no string table")
             names = bytes(self._slice(offset, size, "section names"))
-        sections = [
-            Section(index, "" if names is None else _name_at(names, row[0], index), *row[1:])
-            for index, row in enumerate(rows)
-        ]
-        for s in sections[1:]:
-            if s.file_size:
-                self._slice(s.offset, s.file_size, f"section {s.name}")
+        return self._sections_of(rows, names)
+
+    def _sections_of(self, rows: list[tuple[int, ...]], names: bytes | None) -> list[Section]:
+        """The sections, each within the file.
+
+        Of what is done to thousands of modules, this loop takes most: it makes tuples directly.
+        """
+        end = len(self._data)
+        make = tuple.__new__
+        sections: list[Section] = []
+        for index, row in enumerate(rows):
+            name = "" if names is None else _name_at(names, row[0], index)
+            offset, size = row[4], row[5]
+            if size and offset + size > end and index and row[1] not in _WITHOUT_CONTENTS:
+                self._slice(offset, size, f"section {name}")
+            sections.append(make(Section, (index, name, *row[1:])))
         return sections
 
     def _slice(self, offset: int, size: int, what: str) -> memoryview:
@@ -153,7 +165,7 @@ class ElfImage:
 
     def section(self, name: str) -> Section | None:
         """The first section of that name, or None."""
-        return next((s for s in self.sections if s.name == name), None)
+        return self._by_name.get(name)
 
     def contents(self, section: Section) -> memoryview:
         """The bytes of a section as the file has them; none for NOBITS."""
@@ -229,13 +241,18 @@ class ElfImage:
         new section header table; what nothing refers to any more at the end of the old file is
         given up.
         """
-        out = bytearray(self._data)
+        if not self._changes and not self._removed:
+            whole = self._data.obj
+            if isinstance(whole, bytes) and len(whole) == len(self._data):
+                return whole
+            return bytes(self._data)
+        out = _Output(self._data)
         moved = {}
         for name, data in self._changes.items():
             section = self.section(name)
             if section is not None and section.size == len(data):
                 self._require_own_bytes(section)
-                out[section.offset : section.offset + section.size] = data
+                out.patch(section.offset, data)
             else:
                 moved[name] = data
         if moved or self._removed:
@@ -244,7 +261,7 @@ class ElfImage:
             if not self._shstrndx:
                 raise ElfError("there is no table of section names to add to")
             self._append(out, moved)
-        return bytes(out)
+        return out.to_bytes()
 
     def _require_own_bytes(self, section: Section) -> None:
         """ElfError if something else of the file lies in the bytes of *section*."""
@@ -257,7 +274,7 @@ class ElfImage:
             if size and offset < end and section.offset < offset + size:
                 raise ElfError(f"overlaps {name}", where=section.name)
 
-    def _append(self, out: bytearray, moved: dict[str, bytes]) -> None:
+    def _append(self, out: _Output, moved: dict[str, bytes]) -> None:
         sections = list(self.sections)
         names = sections[self._shstrndx]
         new_names = [name for name in moved if self.section(name) is None]
@@ -270,10 +287,10 @@ class ElfImage:
         replaced += [names] if new_names else []
         self._give_up_tail(out, replaced)
         if new_names:
-            offset = _append_aligned(out, name_table)
+            offset = out.append(name_table)
             sections[names.number] = names._replace(offset=offset, size=len(name_table))
         for name, data in moved.items():
-            offset = _append_aligned(out, data)
+            offset = out.append(data)
             old = self.section(name)
             if old is not None:
                 sections[old.number] = old._replace(offset=offset, size=len(data))
@@ -298,23 +315,21 @@ class ElfImage:
             kept.pop()
         return kept
 
-    def _give_up_tail(self, out: bytearray, replaced: list[Section]) -> None:
+    def _give_up_tail(self, out: _Output, replaced: list[Section]) -> None:
         """Cut what lies behind the last byte in use, if it is only what is being replaced."""
         dead = [(s.offset, s.offset + s.file_size) for s in replaced]
         dead.append((self._shoff, self._shoff + self._shnum * self._shentsize))
         live = [s.offset + s.file_size for s in self.sections[1:] if s not in replaced]
         end = max([self._layout.header_size, self._phoff + self._phsize, *live])
-        tail = bytearray(out[end:])
+        tail = bytearray(self._data[end:])
         for start, stop in dead:
             if stop > end:
                 start = max(start, end)
                 tail[start - end : stop - end] = bytes(stop - start)
         if not any(tail):
-            del out[end:]
+            out.keep(end)
 
-    def _write_table(
-        self, out: bytearray, sections: list[Section], offsets: dict[str, int]
-    ) -> None:
+    def _write_table(self, out: _Output, sections: list[Section], offsets: dict[str, int]) -> None:
         section = struct.Struct(self._order + self._layout.section)
         old_table = self._slice(self._shoff, self._shnum * section.size, "section header table")
         name_offsets = [row[0] for row in section.iter_unpack(old_table)][: len(sections)]
@@ -329,21 +344,50 @@ class ElfImage:
             table = b"".join(
                 section.pack(name, *s[2:]) for name, s in zip(name_offsets, sections, strict=True)
             )
-            shoff = _append_aligned(out, table)
+            shoff = out.append(table)
             header = struct.Struct(self._order + self._layout.header)
-            fields = list(header.unpack_from(out, 16))
+            fields = list(header.unpack_from(self._data, 16))
             fields[5] = shoff
             fields[11] = len(sections) if len(sections) < SHN_LORESERVE else 0
-            header.pack_into(out, 16, *fields)
+            out.patch(16, header.pack(*fields))
         except struct.error as error:
             raise ElfError(f"the file would grow beyond what ELF{self.bits} can hold") from error
 
 
-def _append_aligned(out: bytearray, data: bytes) -> int:
-    out += bytes(-len(out) % _ALIGN)
-    offset = len(out)
-    out += data
-    return offset
+class _Output:
+    """A file as it becomes: the old one with patches, as far as it is kept, and what follows.
+
+    It is put together once: a copy of a large module costs time and memory.
+    """
+
+    def __init__(self, old: memoryview) -> None:
+        self._old = old
+        self._kept = len(old)
+        self._patches: list[tuple[int, bytes]] = []
+        self._tail = bytearray()
+
+    def patch(self, offset: int, data: bytes) -> None:
+        """Put *data* in the place of old bytes; no two patches may overlap."""
+        self._patches.append((offset, data))
+
+    def keep(self, size: int) -> None:
+        """Give up what lies behind the first *size* bytes, before anything is appended."""
+        self._kept = size
+
+    def append(self, data: bytes) -> int:
+        """Add *data* at the end, aligned; where it begins."""
+        self._tail += bytes(-(self._kept + len(self._tail)) % _ALIGN)
+        offset = self._kept + len(self._tail)
+        self._tail += data
+        return offset
+
+    def to_bytes(self) -> bytes:
+        parts: list[bytes | bytearray | memoryview] = []
+        at = 0
+        for offset, data in sorted(self._patches):
+            parts += [self._old[at:offset], data]
+            at = offset + len(data)
+        return b"".join([*parts, self._old[at : self._kept], self._tail])
 
 
 def _name_at(names: bytes, offset: int, index: int) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
+_MARK = ".kbtf-"
 _RANDOM_BYTES = 8
 _ATTEMPTS = 100  # to create a temporary that no other run takes for a remnant
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -70,10 +71,17 @@ class Replacement:
         self._name = ""
         self._temporary: str | None = None  # its name, from before it exists until it is renamed
 
-    def stage(self, data: bytes | memoryview, *, like: str | None = None) -> bool:
+    def stage(
+        self,
+        data: bytes | memoryview,
+        *,
+        like: str | None = None,
+        listed: dict[str, list[str]] | None = None,
+    ) -> bool:
         """Write *data* under a temporary name; False, and nothing written, if it is there already.
 
-        Removes what killed runs left of this file.
+        Removes what killed runs left of this file.  A batch keeps in *listed* which remnants there
+        are, so that it lists each folder once.
         """
         self._open_folder()
         view = memoryview(data).cast("B")
@@ -83,7 +91,7 @@ class Replacement:
         model = old if old is not None else self._open_model(like)
         with _naming(self.path, f"cannot write in folder {self._folder_name!r}"):
             stem = _temporary_stem(self._folder, self._name)
-            _remove_remnants(self._folder, stem, model)
+            _remove_remnants(self._folder, stem, self._list_remnants(listed), model)
             if unchanged:
                 return False
             # without a model the system gives what any new file gets: umask, default ACL
@@ -121,6 +129,16 @@ class Replacement:
             if error.errno != errno.EINVAL:
                 self.notes.append(f"may not survive a power failure: {_reason(error)}")
 
+    @property
+    def folder(self) -> int:
+        """The folder of the file, open since `stage`."""
+        return self._folder
+
+    def release_old(self) -> None:
+        """Close what `stage` opened beside the temporary: a batch keeps few files open."""
+        while len(self._files) > 1:
+            _close(self._files.pop(0))
+
     def close(self) -> None:
         """Remove the temporary if it was not committed, and close all files."""
         self._discard()
@@ -132,7 +150,7 @@ class Replacement:
 
     def _open_folder(self) -> None:
         """Find the folder and the name of the file that is to be replaced."""
-        self._folder_name, self._name = os.path.split(_behind_links(self.path))
+        self._folder_name, self._name = os.path.split(behind_links(self.path))
         self._folder_name = self._folder_name or "."
         if not self._name:
             raise KbtfError("is no name of a file", file=self.path)
@@ -165,6 +183,15 @@ class Replacement:
             raise os_error(error, like) from error
         return self._files[-1]
 
+    def _list_remnants(self, listed: dict[str, list[str]] | None) -> list[str]:
+        """The names in the folder that may be temporaries."""
+        if listed is not None and self._folder_name in listed:
+            return listed[self._folder_name]
+        names = [name for name in os.listdir(self._folder) if _MARK in name]
+        if listed is not None:
+            listed[self._folder_name] = names
+        return names
+
     def _create(self, stem: str, mode: int) -> int:
         """A new temporary file, locked, and known to be there still after it was locked."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -191,7 +218,7 @@ class Replacement:
             self._temporary = None
 
 
-def _behind_links(path: str) -> str:
+def behind_links(path: str) -> str:
     """*path*, or what it links to.  Raises KbtfError if that is there but no regular file."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -222,18 +249,18 @@ def _temporary_stem(folder: int, name: str) -> str:
 
     Where *name* is so long that nothing can be added, its end gives way.
     """
-    longest = os.fpathconf(folder, "PC_NAME_MAX") - len("..kbtf-") - 2 * _RANDOM_BYTES
+    longest = os.fpathconf(folder, "PC_NAME_MAX") - len("." + _MARK) - 2 * _RANDOM_BYTES
     while len(os.fsencode(name)) > longest:
         name = name[:-1]
-    return f".{name}.kbtf-"
+    return f".{name}{_MARK}"
 
 
-def _remove_remnants(folder: int, stem: str, model: int | None) -> None:
+def _remove_remnants(folder: int, stem: str, names: list[str], model: int | None) -> None:
     """Remove the temporaries that killed runs left, as far as that is possible."""
     owners = {0, os.geteuid()}
     if model is not None:
         owners.add(os.fstat(model).st_uid)  # a run may be killed after it gave the file away
-    for name in os.listdir(folder):
+    for name in names:
         if name.startswith(stem) and _is_random(name[len(stem) :]):
             with suppress(OSError):
                 _remove_if_unlocked(folder, name, owners)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from kbtf.host.markers import hookspec
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from kbtf.elf.module import Module
     from kbtf.elf.vmlinux import Base
     from kbtf.host.config import Config, OptionGroup
@@ -42,6 +44,15 @@ def kbtf_configure(config: Config) -> None:
     """Called once before the first module, with all options known.
 
     A plugin checks its options here, and raises UsageError if they make no sense.  Since 0.1.
+    """
+
+
+@hookspec(firstresult=True)
+def kbtf_executor(config: Config) -> Executor | None:
+    """Called once, when it is known what is to be done, to run it elsewhere than in processes here.
+
+    The first executor that is not None gets all modules, and is shut down at the end.  What is
+    submitted to it can be pickled and needs no files of this machine.  Since 0.2.
     """
 
 
@@ -77,5 +88,6 @@ def kbtf_embed_sections(module: Module, config: Config) -> None:
 def kbtf_finish(output: Output, config: Config) -> None:
     """Called with the whole file before it is written; may replace ``output.data``.
 
-    Signing belongs here.  The file is compressed afterwards if the module was.  Since 0.1.
+    Signing belongs here, and kbtf's own comes last.  The file is compressed afterwards if the
+    module was.  A module that a phase skipped comes through here too.  Since 0.1.
     """

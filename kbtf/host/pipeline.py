@@ -5,17 +5,28 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbtf.btf.btf import Btf
 from kbtf.btf_ids import read_ids
 from kbtf.elf import unpack
+from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module, located, read_file
-from kbtf.elf.write import replace_file
+from kbtf.elf.write import Written, replace_file
 from kbtf.errors import KbtfError, os_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
     from kbtf.elf.vmlinux import Base
     from kbtf.host.bases import BaseFinder
     from kbtf.host.config import Config
     from kbtf.host.manager import Manager
+
+    class Write(Protocol):
+        """How a file gets its new content: `replace_file`, or what does so for many."""
+
+        def __call__(self, path: str, data: bytes, *, like: str | None = None) -> Written: ...
+
 
 PHASES = (
     # BTF is made from what the linker left.
@@ -65,24 +76,55 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class Passed(NamedTuple):
+    """A module that went through all phases."""
+
+    data: bytes
+    """The file that is to be written."""
+    outcome: Outcome
+
+
 def run_module(
-    path: str, output: str, manager: Manager, config: Config, bases: BaseFinder
+    path: str,
+    output: str,
+    manager: Manager,
+    config: Config,
+    bases: BaseFinder,
+    write: Write = replace_file,
 ) -> Outcome:
-    """Take the module *path* through all phases and write the result to *output*.
+    """Take the module *path* through all phases and *write* the result to *output*.
 
     KbtfError leaves both files as they were.
     """
 
-    def find_base(module: Module) -> Base:
-        found: Base = manager.call("kbtf_find_base", module=module, config=config)
-        found = found or bases.find(module)
-        bases.check_release(found, module)
-        return found
+    def find(module: Module) -> Base:
+        return find_base(module, manager, config, bases)
 
-    raw = read_file(path)
-    module = Module(raw, path, find_base=find_base)
-    module.require_unsigned(strip=config["strip-signature"])
-    unchanged = module.to_bytes()
+    passed = pass_through(read_file(path), path, output, manager, config, find)
+    return write_out(passed, config, write)
+
+
+def find_base(module: Module, manager: Manager, config: Config, bases: BaseFinder) -> Base:
+    """The base that a plugin has for *module*, else the one that *bases* finds."""
+    found: Base = manager.call("kbtf_find_base", module=module, config=config)
+    found = found or bases.find(module)
+    bases.check_release(found, module)
+    return found
+
+
+def pass_through(
+    raw: bytes,
+    path: str,
+    output: str,
+    manager: Manager,
+    config: Config,
+    find: Callable[[Module], Base],
+) -> Passed:
+    """What the phases make of the module whose file is *raw*; nothing is read or written."""
+    module = Module(raw, path, find_base=find)
+    original = module.to_bytes()
+    # A signature that is renewed comes off first.
+    module.require_unsigned(strip=config["strip-signature"] or bool(config.get("sign")))
     with located(path):
         for phase in PHASES:
             manager.call(phase, module=module, config=config)
@@ -91,36 +133,43 @@ def run_module(
         result = Output(output, module.to_bytes(), module)
         if not module.skipped:
             check_output(result.data, path)
-            manager.call("kbtf_finish", output=result, config=config)
+        manager.call("kbtf_finish", output=result, config=config)
     # What did not change is not compressed again: another compressor's bytes would differ.
-    data = raw if result.data == unchanged and not module.stripped else pack(result.data, module)
-    status = _write(output, data, path, module, dry_run=config["dry-run"])
-    return _outcome(module, output, "skipped" if module.skipped else status)
+    data = raw if result.data == original else pack(result.data, module)
+    return Passed(data, _outcome(module, output, "skipped" if module.skipped else "done"))
+
+
+def write_out(passed: Passed, config: Config, write: Write = replace_file) -> Outcome:
+    """Write what came out, unless only that was to be known; KbtfError leaves the file alone."""
+    data, outcome = passed
+    if config["dry-run"]:
+        written = Written(not _holds(outcome.output, data), [])
+    else:
+        try:
+            written = write(outcome.output, data, like=outcome.module)
+        except OSError as error:
+            raise os_error(error, outcome.output) from error
+    if outcome.status == "done" and not written.replaced:
+        outcome = outcome._replace(status="unchanged")
+    return outcome._replace(notes=(*outcome.notes, *written.notes))
 
 
 def check_output(data: bytes, path: str) -> None:
     """Read back what is to be written: no pass may leave a file that cannot be read."""
-    again = Module(data, path)
-    if again.has_btf_base:
-        _ = again.btf
-    read_ids(again.image)
+    with located(path):
+        image = ElfImage(data)
+        read_ids(image)
+    base, split = image.data(".BTF.base"), image.data(".BTF")
+    if base and split:
+        with located(path, ".BTF.base"):
+            parsed = Btf.parse(base)
+        with located(path, ".BTF"):
+            Btf.parse(split, parsed)
 
 
 def pack(data: bytes, module: Module) -> bytes:
     """Compress *data* as the module was."""
     return unpack.compress(data, module.compression) if module.compression else data
-
-
-def _write(output: str, data: bytes, path: str, module: Module, *, dry_run: bool) -> str:
-    if dry_run:
-        return "unchanged" if _holds(output, data) else "done"
-    try:
-        written = replace_file(output, data, like=path)
-    except OSError as error:
-        raise os_error(error, output) from error
-    for note in written.notes:
-        module.note(note)
-    return "done" if written.replaced else "unchanged"
 
 
 def _holds(path: str, data: bytes) -> bool:
@@ -137,9 +186,9 @@ def _outcome(module: Module, output: str, status: str) -> Outcome:
         status=status,
         base=found.source if found else None,
         release=module.release,
-        btf=Size(len(btf), len(btf.to_bytes())) if btf is not None else None,
+        btf=Size(len(btf), len(btf.data)) if btf is not None else None,
         btf_base=(
-            Size(len(module.btf_base), len(module.btf_base.to_bytes()))
+            Size(len(module.btf_base), len(module.btf_base.data))
             if btf is not None and module.btf_base is not None
             else None
         ),

@@ -62,6 +62,10 @@ REFUSED: dict[str, tuple[Callable[[BtfBuilder], object], str]] = {
         "CONST has kind_flag set",
     ),
     "fwd without name": (lambda b: b.add_fwd(""), "FWD has no valid name"),
+    "fwd with an odd name": (lambda b: b.add_fwd("a b"), "FWD has no valid name"),
+    "fwd with vlen": (lambda b: b.add(Kind.FWD, "x", vlen=1), "FWD has vlen 1"),
+    "fwd with a name of 513 bytes": (lambda b: b.add_fwd("x" * 513), "FWD has no valid name"),
+    "const with vlen": (lambda b: b.add(Kind.CONST, vlen=1, size_or_type=1), "CONST has vlen 1"),
     "fwd that refers": (lambda b: b.add(Kind.FWD, "x", size_or_type=1), "refers to a type"),
     "named array": (lambda b: b.add(Kind.ARRAY, "x", words=(1, 1, 1)), "ARRAY has a name"),
     "array with a size": (
@@ -69,6 +73,7 @@ REFUSED: dict[str, tuple[Callable[[BtfBuilder], object], str]] = {
         "ARRAY has a size",
     ),
     "array of void": (lambda b: b.add_array(0, 1, 1), "of type void"),
+    "array with an index of void": (lambda b: b.add_array(1, 0, 1), "of type void"),
     "struct with an odd name": (lambda b: b.add_composite(Kind.STRUCT, "a b", 4), "invalid name"),
     "struct name that starts with a digit": (
         lambda b: b.add_composite(Kind.STRUCT, "9lives", 4),
@@ -97,6 +102,10 @@ REFUSED: dict[str, tuple[Callable[[BtfBuilder], object], str]] = {
     "enum of three bytes": (lambda b: b.add_enum("e", 3), "ENUM has 3 bytes"),
     "enum of 16 bytes": (lambda b: b.add_enum("e", 16), "ENUM has 16 bytes"),
     "value without name": (lambda b: b.add_enum("e", 4, [("", 1)]), "invalid name for value 0"),
+    "value with an odd name": (
+        lambda b: b.add_enum("e", 4, [("a b", 1)]),
+        "invalid name for value 0",
+    ),
     "enum64 of no bytes": (lambda b: b.add_enum64("e", 0), "ENUM64 has 0 bytes"),
     "named prototype": (lambda b: b.add(Kind.FUNC_PROTO, "x"), "FUNC_PROTO has a name"),
     "func without name": (lambda b: b.add_func("", b.add_func_proto(0)), "FUNC has no valid name"),
@@ -105,6 +114,22 @@ REFUSED: dict[str, tuple[Callable[[BtfBuilder], object], str]] = {
     "extern var": (lambda b: b.add_var("v", 1, 2), "linkage 2"),
     "datasec without size": (lambda b: b.add_datasec(".data", 0, []), "has no size"),
     "datasec without name": (lambda b: b.add_datasec("", 4, []), "no valid name"),
+    "datasec with a name of 513 bytes": (
+        lambda b: b.add_datasec("x" * 513, 4, []),
+        "no valid name",
+    ),
+    "datasec with a line break in its name": (
+        lambda b: b.add_datasec(".da\nta", 4, []),
+        "no valid name",
+    ),
+    "datasec entry behind the end": (
+        lambda b: b.add_datasec(".data", 4, [(1, 4, 4)]),
+        "entry 0 at a wrong offset",
+    ),
+    "datasec entry of no bytes": (
+        lambda b: b.add_datasec(".data", 4, [(1, 0, 0)]),
+        "entry 0 of a wrong size",
+    ),
     "datasec entries out of order": (
         lambda b: b.add_datasec(".data", 8, [(1, 4, 4), (1, 0, 4)]),
         "entry 1 at a wrong offset",
@@ -119,6 +144,10 @@ REFUSED: dict[str, tuple[Callable[[BtfBuilder], object], str]] = {
     ),
     "float of three bytes": (lambda b: b.add_float("f", 3), "FLOAT has 3 bytes"),
     "decl tag without name": (lambda b: b.add_decl_tag("", 1), "DECL_TAG has no name"),
+    "decl tag with vlen": (
+        lambda b: b.add(Kind.DECL_TAG, "t", vlen=1, size_or_type=1, words=(0,)),
+        "DECL_TAG has vlen 1",
+    ),
     "decl tag on component -2": (lambda b: b.add_decl_tag("t", 1, -2), "component_idx -2"),
     "new bits in info": (
         lambda b: b.add_enum("e", 4, [(f"V{n}", n) for n in range(70_000)]),
@@ -148,6 +177,8 @@ ACCEPTED: dict[str, Callable[[BtfBuilder], object]] = {
     "bitfields": lambda b: b.add_composite(Kind.STRUCT, "s", 4, [("a", 1, 0, 3), ("b", 1, 3, 1)]),
     "decl tag on a whole": lambda b: b.add_decl_tag("t", 1),
     "name of 511 bytes": lambda b: b.add_fwd("x" * 511),
+    "float of 12 bytes": lambda b: b.add_float("f", 12),
+    "float of 16 bytes": lambda b: b.add_float("f", 16),
 }
 
 
@@ -177,10 +208,35 @@ def test_a_cycle_of_modifiers_is_refused() -> None:
     assert any("cycle" in text for text in texts(b))
 
 
+def test_a_kind_that_a_kernel_does_not_know_is_refused() -> None:
+    b = builder()
+    b.add_enum64("e", 8)
+    assert texts(b) == []
+    assert any("is a kind" in text for text in texts(b, OLDEST._replace(max_kind=Kind.TYPE_TAG)))
+
+
+def test_tags_may_have_kind_flag_where_the_kernel_knows_attributes() -> None:
+    b = builder()
+    b.add(Kind.TYPE_TAG, "x", kind_flag=True, size_or_type=1)
+    b.add(Kind.DECL_TAG, "x", kind_flag=True, size_or_type=1, words=(0,))
+    assert len(texts(b)) == 2
+    assert texts(b, NOW._replace(flag_on_tags=True)) == []
+
+
+def test_a_section_whose_name_is_empty_is_refused() -> None:
+    b = builder()
+    b.add_datasec(".data", 4, [])
+    data = b.to_bytes()
+    name = data.index(b".data\0")
+    empty = Btf.parse(data[:name] + bytes(5) + data[name + 5 :])
+    assert any("no valid name" in v.text for v in verify(empty, NOW))
+
+
 def test_a_type_tag_behind_another_modifier_is_refused() -> None:
     b = builder()
     b.add_ref(Kind.CONST, b.add_ref(Kind.TYPE_TAG, 1, "user"))
     assert any("TYPE_TAG follows" in text for text in texts(b))
+    assert texts(b, NOW._replace(tags_first=False)) == []
 
     b = builder()
     b.add_ref(Kind.TYPE_TAG, b.add_ref(Kind.CONST, 1), "user")
@@ -195,6 +251,16 @@ def test_what_the_kernel_takes_on_trust_is_told_apart() -> None:
 
     assert not violation.refused
     assert "no FUNC_PROTO" in violation.text
+
+    b = builder()
+    b.add_func("f", 0)
+    b.add_func_proto(1, [("x", 0), ("y", 1)])
+
+    found = verify(b.build(), NOW)
+
+    assert [v.refused for v in found] == [False, False]
+    assert "no FUNC_PROTO but type [0]" in found[0].text
+    assert "parameter 0 of type void" in found[1].text
 
 
 def blob(

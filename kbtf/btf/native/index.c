@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* Checks a blob once, so that later reads of its types and strings cannot leave it. */
+#define _GNU_SOURCE /* memrchr() */
 #include "btf.h"
 
 #include <stdarg.h>
@@ -133,6 +134,22 @@ static int read_header(struct btf *btf, const uint8_t *data, size_t length, stru
 	return 0;
 }
 
+/* Many names may end in one long string: without a limit, time and memory would be its square. */
+static int check_string_lengths(const struct btf *btf, struct btf_error *err)
+{
+	const char *at = btf->strs, *end = btf->strs + btf->str_len;
+	size_t window;
+
+	while (at < end) {
+		window = (size_t)(end - at) <= MAX_STRING ? (size_t)(end - at) : MAX_STRING + 1;
+		at = memrchr(at, 0, window);
+		if (!at)
+			return btf_fail(err, 0, "a string is longer than %u bytes", MAX_STRING);
+		at++;
+	}
+	return 0;
+}
+
 static int check_strings(struct btf *btf, const struct btf *base, struct btf_error *err)
 {
 	btf->start_str = base ? btf_end_str(base) : 0;
@@ -144,7 +161,7 @@ static int check_strings(struct btf *btf, const struct btf *base, struct btf_err
 		return btf_fail(err, 0, "the last string has no end");
 	if (!base && btf->strs[0])
 		return btf_misfit(err, 0, "the first string is not empty");
-	return 0;
+	return check_string_lengths(btf, err);
 }
 
 /* Every field behind the header is a 32-bit word, so that swapping needs no table. */

@@ -15,6 +15,14 @@ typedef struct {
 	PyObject *base; /* an Index that keeps btf.base alive, or NULL */
 } Index;
 
+/* The keyword arguments of an error. */
+static PyObject *error_place(uint32_t type_id)
+{
+	if (!type_id)
+		return PyDict_New();
+	return Py_BuildValue("{s:N}", "where", PyUnicode_FromFormat("type [%u]", type_id));
+}
+
 static PyObject *raise_btf_error(const struct btf_error *err)
 {
 	PyObject *class = err->misfit ? misfit_class : btf_error_class;
@@ -23,10 +31,8 @@ static PyObject *raise_btf_error(const struct btf_error *err)
 	if (err->no_memory)
 		return PyErr_NoMemory();
 	args = Py_BuildValue("(s)", err->text);
-	kwargs = err->type_id ? Py_BuildValue("{s:N}", "where",
-					      PyUnicode_FromFormat("type [%u]", err->type_id))
-			      : PyDict_New();
-	error = args && kwargs ? PyObject_Call(class, args, kwargs) : NULL;
+	kwargs = args ? error_place(err->type_id) : NULL;
+	error = kwargs ? PyObject_Call(class, args, kwargs) : NULL;
 	if (error)
 		PyErr_SetObject(class, error);
 	Py_XDECREF(args);
@@ -401,16 +407,19 @@ static int set_hash_seed(void)
 	return hash == -1 ? -1 : 0;
 }
 
-static int module_exec(PyObject *module)
+static int find_errors(void)
 {
 	PyObject *errors = PyImport_ImportModule("kbtf.errors");
 
-	if (!errors)
-		return -1;
-	btf_error_class = PyObject_GetAttrString(errors, "BtfError");
-	misfit_class = PyObject_GetAttrString(errors, "MisfitError");
-	Py_DECREF(errors);
-	if (!btf_error_class || !misfit_class || set_hash_seed())
+	btf_error_class = errors ? PyObject_GetAttrString(errors, "BtfError") : NULL;
+	misfit_class = btf_error_class ? PyObject_GetAttrString(errors, "MisfitError") : NULL;
+	Py_XDECREF(errors);
+	return misfit_class ? 0 : -1;
+}
+
+static int module_exec(PyObject *module)
+{
+	if (find_errors() || set_hash_seed())
 		return -1;
 	index_type = PyType_FromSpec(&index_spec);
 	if (!index_type || PyModule_AddObjectRef(module, "Index", index_type) ||

@@ -76,7 +76,8 @@ int btf_name_index(struct btf *btf, struct btf_error *err)
 	if (btf->names.heads)
 		return 0;
 	named = count_named(btf);
-	while (slots < UINT32_MAX / 2 && slots < named * 2ull)
+	/* Ends: a type takes at least 12 bytes of the 2 GiB of a blob. */
+	while (slots < named * 2)
 		slots *= 2;
 	btf->names.mask = slots - 1;
 	btf->names.hashes = malloc(slots * sizeof(uint32_t));

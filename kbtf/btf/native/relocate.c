@@ -19,8 +19,12 @@ struct relocator {
 	uint32_t *owners; /* by distilled id: the first split type that embeds it, or 0 */
 	uint32_t *names; /* by distilled string: the last target type that bears it, or 0 */
 	bool *walked; /* by own type of the split */
+	uint64_t steps; /* from one type to the next of its name that may still be taken */
 	struct relocate_failure *failure;
 };
+
+/* For each type of both bases, far more than a kernel has types of one name. */
+#define STEPS_PER_TYPE 1000u
 
 static bool is_composite(uint32_t kind)
 {
@@ -75,13 +79,30 @@ static bool kinds_fit(const uint8_t *dist, const uint8_t *type)
 	}
 }
 
+/* The next type of the target with the same name; 0 at the end, or when all steps are taken. */
+static uint32_t next_of_name(struct relocator *r, uint32_t id)
+{
+	if (!r->steps)
+		return 0;
+	r->steps--;
+	return btf_find_next(r->target, id);
+}
+
+static int check_steps(const struct relocator *r, uint32_t dist_id, struct btf_error *err)
+{
+	if (r->steps)
+		return 0;
+	r->failure->reason = RELOCATE_FITS;
+	return btf_fail(err, dist_id, "too many types have the same name");
+}
+
 /* Equal offsets, not equal strings: what libbpf counts. */
-static bool shares_name(const struct relocator *r, uint32_t first, uint32_t id)
+static bool shares_name(struct relocator *r, uint32_t first, uint32_t id)
 {
 	uint32_t name = type_name(btf_type(r->target, id));
 	const uint8_t *type;
 
-	for (; first; first = btf_find_next(r->target, first)) {
+	for (; first; first = next_of_name(r, first)) {
 		type = btf_type(r->target, first);
 		if (first != id && is_composite(type_kind(type)) && type_name(type) == name)
 			return true;
@@ -90,7 +111,7 @@ static bool shares_name(const struct relocator *r, uint32_t first, uint32_t id)
 }
 
 /* Whether the size of a target type counts; `first` is the lowest type of that name. */
-static bool needs_size(const struct relocator *r, uint32_t first, uint32_t id)
+static bool needs_size(struct relocator *r, uint32_t first, uint32_t id)
 {
 	uint32_t kind = type_kind(btf_type(r->target, id));
 
@@ -100,7 +121,7 @@ static bool needs_size(const struct relocator *r, uint32_t first, uint32_t id)
 }
 
 /* RELOCATE_FITS if a target type can stand for a distilled one, else why not. */
-static enum relocate_reason judge(const struct relocator *r, uint32_t dist_id, uint32_t first,
+static enum relocate_reason judge(struct relocator *r, uint32_t dist_id, uint32_t first,
 				  uint32_t id)
 {
 	const uint8_t *dist = btf_type(r->dist, dist_id);
@@ -155,7 +176,7 @@ static void map_type(struct relocator *r, uint32_t dist_id)
 	uint32_t first = find_first(r, dist_id);
 	uint32_t id;
 
-	for (id = first; id; id = btf_find_next(r->target, id)) {
+	for (id = first; id; id = next_of_name(r, id)) {
 		if (!is_candidate(type_kind(btf_type(r->target, id))) ||
 		    judge(r, dist_id, first, id) != RELOCATE_FITS)
 			continue;
@@ -181,7 +202,7 @@ static void note_unmapped(struct relocator *r, uint32_t dist_id)
 	failure->reason = RELOCATE_MISSING;
 	failure->type_id = dist_id;
 	failure->owner_id = r->owners[dist_id];
-	for (id = first; id; id = btf_find_next(r->target, id)) {
+	for (id = first; id; id = next_of_name(r, id)) {
 		if (!is_candidate(type_kind(btf_type(r->target, id))))
 			continue;
 		if (failure->nr_candidates < RELOCATE_MAX_CANDIDATES)
@@ -196,14 +217,19 @@ static int map_all(struct relocator *r, struct btf_error *err)
 {
 	uint32_t id;
 
-	for (id = 1; id < r->dist->end_id; id++)
+	for (id = 1; id < r->dist->end_id; id++) {
 		map_type(r, id);
+		if (check_steps(r, id, err))
+			return -1;
+	}
 	if (r->failure->reason)
 		return btf_fail(err, r->failure->type_id, "several types of the target fit");
 	for (id = 1; id < r->dist->end_id; id++) {
 		if (r->ids[id])
 			continue;
 		note_unmapped(r, id);
+		if (check_steps(r, id, err))
+			return -1;
 		return btf_fail(err, id, "no type of the target fits");
 	}
 	return 0;
@@ -361,6 +387,7 @@ static int relocator_init(struct relocator *r, struct relocated *out, struct btf
 	size_t nr_own = r->split->end_id - r->split->start_id;
 
 	r->failure = &out->failure;
+	r->steps = (uint64_t)STEPS_PER_TYPE * (r->dist->end_id + r->target->end_id);
 	r->ids = out->ids = calloc(r->dist->end_id, sizeof(*r->ids));
 	r->owners = calloc(r->dist->end_id, sizeof(*r->owners));
 	r->names = calloc(r->dist->str_len, sizeof(*r->names));

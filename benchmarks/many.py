@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""All modules of a distribution's kernel: against a copy, the peers' chain, libbpf in one process.
+
+What is written goes to new folders that stay until the end: on some file systems (ext4 without a
+journal) creating files is slow for a minute after others were deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from statistics import median
+from typing import TYPE_CHECKING
+
+from inputs import KBTF
+from measures import Result, by_turns, run_once
+
+import real
+from oracles import build as oracles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from inputs import Inputs
+    from measures import Run
+
+MOST_PAIRS = 5  # they take seconds each
+CURVE = (1, 10, 100, 1000, 4000)  # modules
+LARGEST = 12  # modules of the curve over size
+
+# What the peers need for one module: libbpf distils, objcopy replaces .BTF and adds .BTF.base,
+# resolve_btfids fills .BTF_ids.  $1 is the module, $2 its copy's place.
+CHAIN = """\
+set -e
+mkdir -p "$(dirname "$2")"
+{distil} distill {base} "$1" "$2.base" "$2.split"
+objcopy --update-section .BTF="$2.split" "$1" "$2"
+objcopy --add-section .BTF.base="$2.base" "$2"
+{resolve} -b {base} "$2" >/dev/null 2>&1 || :
+rm "$2.base" "$2.split"
+"""
+
+
+def chain(inputs: Inputs) -> Path:
+    """The chain as a script."""
+    oracles.need("objcopy", "xargs")
+    script = inputs.folder / "chain.sh"
+    text = CHAIN.format(
+        distil=oracles.libbpf_tool(),
+        base=inputs.tree_base,
+        resolve=real.debian_resolve_btfids(real.newest_headers()),
+    )
+    script.write_text(text)
+    return script
+
+
+def kbtf_run(inputs: Inputs, what: Path, into: Path | None, *options: str) -> Run:
+    """``kbtf run --distill always`` on a tree or a module."""
+    output = ("-o", f"{into}") if into else ()
+    base = ("--base", str(inputs.tree_base), "--distill", "always")
+    command = (str(KBTF), "run", "-q", *options, *base, *output, str(what))
+    return run_once(command, inputs, inputs.environment("cache"))
+
+
+def shell(inputs: Inputs, command: str) -> Run:
+    return run_once(("/bin/sh", "-c", command), inputs, inputs.environment("cache"))
+
+
+def pairs(repeat: int, ours: Callable[[], Run], theirs: Callable[[], Run]) -> list[tuple[Run, Run]]:
+    """Runs by turns, after one of each that warms up."""
+    ours(), theirs()
+    return [(ours(), theirs()) for _ in range(min(repeat, MOST_PAIRS))]
+
+
+def compare(
+    name: str, what: str, runs: list[tuple[Run, Run]], compared: str, bar: float | None
+) -> Result:
+    """The medians, and the median of the pairs' ratios."""
+    return Result(
+        name,
+        what,
+        "ms",
+        median(mine.ms for mine, _ in runs),
+        median(other.ms for _, other in runs),
+        compared,
+        bar,
+        tuple(mine.ms / other.ms for mine, other in runs),
+    )
+
+
+def measure_tree(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    tree, new = inputs.tree, inputs.new_folder
+
+    def copy() -> Run:
+        into = new()
+        return shell(inputs, f"cp -r --reflink=never {tree} {into}/tree && sync -f {into}")
+
+    peaks = []
+
+    def run() -> Run:
+        done = kbtf_run(inputs, tree, new(), "-j2")
+        peaks.append(done.mb)
+        return done
+
+    def in_place() -> Run:
+        subject = new() / "tree"
+        shutil.copytree(tree, subject)
+        os.sync()
+        return kbtf_run(inputs, subject, None, "-j2")
+
+    what = f"kbtf run -j2 --distill always, {inputs.tree_count} modules"
+    yield compare("tree", f"{what}; cp -r, sync", pairs(repeat, run, copy), "ratio", 3)
+    yield Result("tree-memory", f"{what}: the largest worker", "MB", max(peaks), None, "most", 80)
+    yield compare("tree-in-place", f"{what}; cp -r", pairs(repeat, in_place, copy), "ratio", None)
+
+
+def measure_chain(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    script, names = chain(inputs), inputs.tree_names
+
+    def theirs() -> Run:
+        into = inputs.new_folder()
+        each = f"sh {script} {inputs.tree}/$1 {into}/$1"
+        return shell(inputs, f"xargs -P2 -n1 sh -c '{each}' sh <{names} && sync -f {into}")
+
+    def ours() -> Run:
+        return kbtf_run(inputs, inputs.tree, inputs.new_folder(), "-j2")
+
+    what = f"kbtf run -j2, {inputs.tree_count} modules; the peers' chain, xargs -P2"
+    yield compare("chain", what, pairs(repeat, ours, theirs), "ratio", 0.1)
+
+
+def measure_one(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    script = chain(inputs)
+    for name, compared, bar in (("tcp_dctcp", "more", 45.0), ("amdgpu", "ratio", 1.0)):
+        module = inputs.tree_module(name)
+
+        def theirs(module: Path = module) -> Run:
+            target = inputs.new_folder() / module.name
+            return shell(inputs, f"sh {script} {module} {target} && sync -f {target}")
+
+        def ours(module: Path = module) -> Run:
+            return kbtf_run(inputs, module, inputs.new_folder())
+
+        runs = pairs(max(repeat, 15) if bar == 45 else repeat, ours, theirs)
+        yield compare(f"one-{name}", f"kbtf run, {name}; the chain", runs, compared, bar)
+
+
+def measure_all_distill(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    tool, listed = str(oracles.libbpf_tool()), [str(path) for path in inputs.tree_splits]
+    files = [str(inputs.tree_base), *listed]
+    times = by_turns(
+        min(repeat, MOST_PAIRS),
+        ["distill", "3", *files],
+        [tool, "bench-distill", *files, "--repeat", "3"],
+    )
+    what = f"{len(listed)} modules in one process; libbpf"
+    yield Result("all-distill", what, "ms", *times, "ratio", 0.35)
+
+
+def measure_all_relocate(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    tool = str(oracles.libbpf_tool())
+    distilled = inputs.tree_distilled
+    files = [str(inputs.tree_base), *(str(path) for pair in distilled for path in pair)]
+    times = by_turns(
+        min(repeat, MOST_PAIRS),
+        ["relocate", "3", *files],
+        [tool, "bench-relocate", *files, "--repeat", "3"],
+    )
+    what = f"{len(distilled)} modules in one process; libbpf"
+    yield Result("all-relocate", what, "ms", *times, "ratio", 0.05)
+
+
+def measure_matrix(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    kernels = [f"--kernel={inputs.corpus_base(name)}" for name in ("117", "115", "117-cloud")]
+    tree = inputs.new_folder()
+    kbtf_run(inputs, inputs.tree, tree, "-j2")
+    page = str(inputs.folder / "matrix.html")
+    # some are rejected: exit code 1
+    command = f"{KBTF} check -j2 -q {' '.join(kernels)} --html {page} {tree} || [ $? = 1 ]"
+    runs = [shell(inputs, command) for _ in range(min(repeat, MOST_PAIRS))]
+    what = f"kbtf check -j2 --html, {inputs.tree_count} modules x {len(kernels)}"
+    yield Result("matrix", what, "ms", median(run.ms for run in runs), None, "most", 10_000)
+
+
+def measure_packed(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    """In kind: a tenth of the modules, for compressing takes nearly all of the time."""
+    plain = inputs.sample(10)
+    for kind, program in (("xz", "xz -T1"), ("zst", "zstd -q --rm -T1")):
+        packed = inputs.new_folder() / "packed"
+        shutil.copytree(plain, packed)
+        shell(inputs, f"find {packed} -name '*.ko' -print0 | xargs -0 {program}")
+        runs = [
+            kbtf_run(inputs, packed, inputs.new_folder(), "-j2")
+            for _ in range(min(repeat, MOST_PAIRS))
+        ]
+        what = f"kbtf run -j2, {inputs.count(packed)} modules .ko.{kind}, in kind"
+        time = median(run.ms for run in runs)
+        yield Result(f"packed-{kind}", what, "ms", time, None, "most", None)
+
+
+def measure_curve(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    """Over the number of modules, then over their size."""
+    for count in CURVE:
+        some = inputs.first(count)
+        runs = [
+            kbtf_run(inputs, some, inputs.new_folder(), "-j2")
+            for _ in range(min(repeat, MOST_PAIRS))
+        ]
+        what = f"kbtf run -j2, {inputs.count(some)} modules"
+        time = median(run.ms for run in runs)
+        yield Result(f"curve-{count}", what, "ms", time, None, "most", None)
+    by_size = inputs.tree_by_size
+    for module in by_size[:: max(1, len(by_size) // LARGEST)]:
+        runs = [kbtf_run(inputs, module, inputs.new_folder()) for _ in range(MOST_PAIRS)]
+        what = f"kbtf run, {module.name}, {module.stat().st_size:,} bytes"
+        time = median(run.ms for run in runs)
+        yield Result(f"size-{module.stem}", what, "ms", time, None, "most", None)
+
+
+MEASURES: dict[str, Callable[[Inputs, int], Iterator[Result]]] = {
+    "tree": measure_tree,
+    "chain": measure_chain,
+    "one": measure_one,
+    "all-distill": measure_all_distill,
+    "all-relocate": measure_all_relocate,
+    "matrix": measure_matrix,
+    "packed": measure_packed,
+    "curve": measure_curve,
+}

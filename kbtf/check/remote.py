@@ -1,0 +1,70 @@
+"""Checks on other machines: what is sent there and judged there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from kbtf.btf import _native
+from kbtf.check.judge import failed, judge
+from kbtf.check.kernel import kernel_of
+from kbtf.elf.module import Module
+from kbtf.elf.shipped import NeedBases, ShippedBase, received, shipped
+from kbtf.elf.vmlinux import Base
+from kbtf.errors import KbtfError, MachineError
+
+if TYPE_CHECKING:
+    from kbtf.check.kernel import Kernel
+    from kbtf.check.model import Result
+
+
+class SentKernel(NamedTuple):
+    """A `Kernel` without its BTF, which the other machine has or asks for."""
+
+    base: ShippedBase
+    name: str
+    allow_mismatch: bool | None
+
+
+class Package(NamedTuple):
+    """Modules, by path and contents, and the kernels that each is checked against."""
+
+    version: str
+    modules: tuple[tuple[str, bytes, tuple[SentKernel, ...]], ...]
+    contents: dict[str, bytes]
+
+
+def send(kernel: Kernel) -> SentKernel:
+    """What tells *kernel* from every other."""
+    base = shipped(Base(kernel.btf, kernel.source, None, kernel.release))
+    return SentKernel(base, kernel.name, kernel.allow_mismatch)
+
+
+def judge_package(package: Package) -> list[list[Result]] | NeedBases:
+    """The results of each module; runs on another machine."""
+    if package.version != _native.VERSION:
+        raise MachineError(
+            f"a worker has kbtf {_native.VERSION}, this is {package.version}",
+            hint="install the same version there",
+        )
+    sent = {kernel for _, _, kernels in package.modules for kernel in kernels}
+    bases = {kernel: received(kernel.base, package.contents) for kernel in sent}
+    missing = {kernel.base.sha256 for kernel, base in bases.items() if base is None}
+    if missing:
+        return NeedBases(tuple(sorted(missing)))
+    kernels = {kernel: _kernel(kernel, base) for kernel, base in bases.items() if base}
+    return [
+        _judge(path, data, [kernels[kernel] for kernel in wanted])
+        for path, data, wanted in package.modules
+    ]
+
+
+def _kernel(sent: SentKernel, base: Base) -> Kernel:
+    return kernel_of(base)._replace(name=sent.name, allow_mismatch=sent.allow_mismatch)
+
+
+def _judge(path: str, data: bytes, kernels: list[Kernel]) -> list[Result]:
+    try:
+        module = Module(data, path)
+        return [judge(module, kernel) for kernel in kernels]
+    except KbtfError as error:
+        return [failed(path, error)]

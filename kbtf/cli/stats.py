@@ -1,0 +1,57 @@
+"""``kbtf stats``: how much resilient BTF adds to a tree of modules."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from kbtf.cli._common import for_each
+from kbtf.cli._inputs import add_modules, find_modules
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kbtf.report.stats import ModuleSize, Stats
+
+DESCRIPTION = """\
+Tell how much .BTF.base adds to modules: how many have it, its mean and standard deviation, the
+largest, all together, and a histogram."""
+EXAMPLE = """\
+  kbtf stats /lib/modules/$(uname -r)
+  kbtf stats --html sizes.html build/"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_modules(parser)
+    parser.add_argument("--json", action="store_true", help="print a JSON document")
+    parser.add_argument("--html", metavar="FILE", help="write a page too")
+
+
+def run(args: argparse.Namespace) -> int:
+    from kbtf.report import stats
+
+    sizes: list[ModuleSize] = []
+    paths = [path for path, _ in find_modules(args.modules)]
+    code = for_each(paths, lambda path: sizes.append(stats.measure(path)), debug=args.debug)
+    found = stats.summarise(sizes)
+    if args.html:
+        from kbtf.elf.write import replace_file
+
+        replace_file(args.html, stats.page(found, "kbtf stats").encode())
+    if args.json:
+        _print_json(found)
+    else:
+        sys.stdout.write(stats.text(found))
+    return code
+
+
+def _print_json(found: Stats) -> None:
+    import json
+
+    document = {
+        **found._asdict(),
+        "largest": found.largest._asdict() if found.largest else None,
+        "histogram": [each._asdict() for each in found.histogram],
+    }
+    json.dump(document, sys.stdout, indent=2)
+    print()
