@@ -35,8 +35,10 @@ def kbtf_embed_sections(module: Module, config: Config) -> Generator[None, objec
 
 def _check(module: Module, split: bytes, base: bytes | None) -> None:
     # a module that was distilled before needs no base here
-    known = module.base_is_known or not base
-    rules = rules_of(module.base, module.release) if known else rules_of_distilled()
+    if module.base_is_known or not base:
+        rules = rules_of(module.base, module.release)
+    else:
+        rules = rules_of_distilled(module.release)
     distilled = None
     if base:
         distilled = _parse(module, ".BTF.base", base, None)

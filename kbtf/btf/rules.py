@@ -86,11 +86,12 @@ def _has_long_names(base: Btf, release: str | None) -> bool:
 def _is_since(*version: int) -> Callable[[Btf, str | None], bool]:
     """For what leaves no trace in BTF.  A kernel of unknown release is taken for an older one."""
 
-    def is_since(base: Btf, release: str | None) -> bool:
-        numbers = (release or "").partition("-")[0].split(".")[: len(version)]
-        return tuple(int(n) if n.isdecimal() else 0 for n in numbers) >= version
+    return lambda base, release: _numbers(release or "")[: len(version)] >= version
 
-    return is_since
+
+def _numbers(release: str) -> tuple[int, ...]:
+    parts = release.partition("-")[0].split(".")
+    return tuple(int(part) if part.isdecimal() else 0 for part in parts)
 
 
 CHANGES = (
@@ -116,10 +117,14 @@ def rules_of(base: Btf, release: str | None = None) -> Rules:
     return rules
 
 
-def rules_of_distilled() -> Rules:
-    """Those of 6.11, the first kernel that takes distilled bases: such a base shows no more."""
+def rules_of_distilled(release: str | None = None) -> Rules:
+    """Those of a kernel of which only a distilled base and the release are there.
+
+    No kernel before 6.11 takes distilled bases.
+    """
+    version = max(_numbers(release or ""), (6, 11))
     rules = OLDEST
     for change in CHANGES:
-        if change.since in ("6.0", "6.1"):
+        if _numbers(change.since) <= version:
             rules = rules._replace(**change.sets)
     return rules

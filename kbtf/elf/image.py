@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbtf.elf.pieces import Pieces
 from kbtf.errors import ElfError
 
 if TYPE_CHECKING:
@@ -84,13 +85,13 @@ class ElfImage:
     *data* is not copied; ElfError if a header, a section or a name of a section reaches out of it.
     """
 
-    def __init__(self, data: Data) -> None:
-        self._data = memoryview(data)
+    def __init__(self, data: Data | Pieces) -> None:
+        self._data = data if isinstance(data, Pieces) else Pieces([data])
         if bytes(self._data[:4]) != b"\x7fELF":
             raise ElfError("not an ELF file")
         if len(self._data) < 16:
             raise ElfError("truncated ELF header")
-        elf_class, order = self._data[4], self._data[5]
+        elf_class, order = self._data[4:6]
         if elf_class not in _LAYOUTS or order not in (1, 2):
             raise ElfError(f"ELF class {elf_class} or byte order {order} is not known")
         self.bits = 32 * elf_class
@@ -107,11 +108,16 @@ class ElfImage:
     def _read_header(self) -> None:
         if len(self._data) < self._layout.header_size:
             raise ElfError("truncated ELF header")
-        fields = struct.unpack_from(self._order + self._layout.header, self._data, 16)
+        fields = self._header_fields()
         self.type, self.machine = fields[0], fields[1]
         self._phoff, self._shoff = fields[4], fields[5]
         self._phsize = fields[8] * fields[9]
         self._shentsize, self._shnum, self._shstrndx = fields[10:13]
+
+    def _header_fields(self) -> tuple[int, ...]:
+        """What follows the identification in the ELF header."""
+        header = struct.Struct(self._order + self._layout.header)
+        return header.unpack(self._data[16 : 16 + header.size])
 
     def _read_sections(self) -> list[Section]:
         if not self._shoff:
@@ -235,6 +241,10 @@ class ElfImage:
             self._removed.add(name)
 
     def to_bytes(self) -> bytes:
+        """The file with its changes."""
+        return self.to_pieces().to_bytes()
+
+    def to_pieces(self) -> Pieces:
         """The file with its changes; unchanged bytes stay where they were.
 
         A section that keeps its size is patched in place.  Others are appended, and behind them a
@@ -242,10 +252,7 @@ class ElfImage:
         given up.
         """
         if not self._changes and not self._removed:
-            whole = self._data.obj
-            if isinstance(whole, bytes) and len(whole) == len(self._data):
-                return whole
-            return bytes(self._data)
+            return self._data
         out = _Output(self._data)
         moved = {}
         for name, data in self._changes.items():
@@ -261,7 +268,7 @@ class ElfImage:
             if not self._shstrndx:
                 raise ElfError("there is no table of section names to add to")
             self._append(out, moved)
-        return out.to_bytes()
+        return out.to_pieces()
 
     def _require_own_bytes(self, section: Section) -> None:
         """ElfError if something else of the file lies in the bytes of *section*."""
@@ -346,7 +353,7 @@ class ElfImage:
             )
             shoff = out.append(table)
             header = struct.Struct(self._order + self._layout.header)
-            fields = list(header.unpack_from(self._data, 16))
+            fields = list(self._header_fields())
             fields[5] = shoff
             fields[11] = len(sections) if len(sections) < SHN_LORESERVE else 0
             out.patch(16, header.pack(*fields))
@@ -357,10 +364,10 @@ class ElfImage:
 class _Output:
     """A file as it becomes: the old one with patches, as far as it is kept, and what follows.
 
-    It is put together once: a copy of a large module costs time and memory.
+    It is never put together: a copy of a large module costs time and memory.
     """
 
-    def __init__(self, old: memoryview) -> None:
+    def __init__(self, old: Pieces) -> None:
         self._old = old
         self._kept = len(old)
         self._patches: list[tuple[int, bytes]] = []
@@ -381,13 +388,13 @@ class _Output:
         self._tail += data
         return offset
 
-    def to_bytes(self) -> bytes:
+    def to_pieces(self) -> Pieces:
         parts: list[bytes | bytearray | memoryview] = []
         at = 0
         for offset, data in sorted(self._patches):
             parts += [self._old[at:offset], data]
             at = offset + len(data)
-        return b"".join([*parts, self._old[at : self._kept], self._tail])
+        return Pieces([*parts, self._old[at : self._kept], self._tail])
 
 
 def _name_at(names: bytes, offset: int, index: int) -> str:

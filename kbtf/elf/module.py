@@ -10,6 +10,7 @@ from kbtf.btf import _native
 from kbtf.btf.btf import Btf
 from kbtf.elf import unpack
 from kbtf.elf.image import ET_REL, ElfImage
+from kbtf.elf.pieces import Pieces
 from kbtf.errors import (
     BaseError,
     BaseNotFoundError,
@@ -230,9 +231,13 @@ class Module:
 
     def to_bytes(self) -> bytes:
         """The file with its changes, as it is before it is signed or compressed."""
+        return self.to_pieces().to_bytes()
+
+    def to_pieces(self) -> Pieces:
+        """The same in pieces, of which those that did not change are no copies."""
         with located(self.path):
-            data = self.image.to_bytes()
-        return data + self.signature.data if self.signature else data
+            image = self.image.to_pieces()
+        return Pieces([*image, self.signature.data]) if self.signature else image
 
     def skip(self, reason: str) -> None:
         """Leave this module alone: no further phase runs, nothing but a signature changes."""

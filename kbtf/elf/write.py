@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.elf.attributes import copy_attributes
+from kbtf.elf.pieces import Pieces
 from kbtf.errors import KbtfError, MachineError, os_error
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Written(NamedTuple):
     notes: list[str]
 
 
-def replace_file(path: str, data: bytes | memoryview, *, like: str | None = None) -> Written:
+def replace_file(path: str, data: bytes | Pieces, *, like: str | None = None) -> Written:
     """Make *data* the content of *path*, or leave *path* as it was.
 
     A file that holds *data* already is not touched.  Mode, owner and extended attributes are kept;
@@ -73,7 +74,7 @@ class Replacement:
 
     def stage(
         self,
-        data: bytes | memoryview,
+        data: bytes | Pieces,
         *,
         like: str | None = None,
         listed: dict[str, list[str]] | None = None,
@@ -84,10 +85,10 @@ class Replacement:
         are, so that it lists each folder once.
         """
         self._open_folder()
-        view = memoryview(data).cast("B")
+        content = data if isinstance(data, Pieces) else Pieces([data])
         with _naming(self.path, "cannot read it"):
             old = self._open_old()
-            unchanged = old is not None and _holds(old, view)
+            unchanged = old is not None and _holds(old, content)
         model = old if old is not None else self._open_model(like)
         with _naming(self.path, f"cannot write in folder {self._folder_name!r}"):
             stem = _temporary_stem(self._folder, self._name)
@@ -96,7 +97,7 @@ class Replacement:
                 return False
             # without a model the system gives what any new file gets: umask, default ACL
             temporary = self._create(stem, 0o666 if model is None else 0o600)
-            _write_all(temporary, view)
+            _write_all(temporary, content)
             if model is not None:
                 # a new file loses nothing that its user would have to know
                 copy_attributes(model, temporary, self.notes if old is not None else [])
@@ -230,7 +231,7 @@ def behind_links(path: str) -> str:
     return os.path.realpath(path) if os.path.islink(path) else path
 
 
-def _holds(file: int, data: memoryview) -> bool:
+def _holds(file: int, data: Pieces) -> bool:
     """Whether *data* is the whole content of *file*."""
     return os.fstat(file).st_size == len(data) and all(
         # comparing memoryviews goes byte by byte
@@ -239,9 +240,10 @@ def _holds(file: int, data: memoryview) -> bool:
     )
 
 
-def _write_all(file: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(file, data) :]
+def _write_all(file: int, data: Pieces) -> None:
+    for part in data:
+        while part:
+            part = part[os.write(file, part) :]
 
 
 def _temporary_stem(folder: int, name: str) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from kbtf.elf.pieces import Pieces
+
 
 class Chunk:
     """Files that are staged one by one and replaced together; each takes two file descriptors.
@@ -28,7 +30,7 @@ class Chunk:
         self._staged: list[Replacement] = []
         self._listed: dict[str, list[str]] = {}
 
-    def write(self, path: str, data: bytes, *, like: str | None = None) -> Written:
+    def write(self, path: str, data: bytes | Pieces, *, like: str | None = None) -> Written:
         """Stage *data* for *path*; arguments, result and errors are those of `replace_file`.
 
         What killed runs left is looked for once in each folder.

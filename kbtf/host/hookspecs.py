@@ -52,7 +52,7 @@ def kbtf_executor(config: Config) -> Executor | None:
     """Called once, when it is known what is to be done, to run it elsewhere than in processes here.
 
     The first executor that is not None gets all modules, and is shut down at the end.  What is
-    submitted to it can be pickled and needs no files of this machine.  Since 0.2.
+    submitted to it can be pickled and needs no files of this machine.  Since 0.1.
     """
 
 

@@ -94,7 +94,7 @@ class Manager:
         except PluginError as error:
             error.where = error.where or self._culprit(error)
             raise
-        except (KbtfError, BrokenPipeError):
+        except (KbtfError, BrokenPipeError, MemoryError):
             raise
         except OSError as error:
             known = os_error(error)

@@ -10,6 +10,7 @@ from kbtf.btf_ids import read_ids
 from kbtf.elf import unpack
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module, located, read_file
+from kbtf.elf.pieces import Pieces
 from kbtf.elf.write import Written, replace_file
 from kbtf.errors import KbtfError, os_error
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     class Write(Protocol):
         """How a file gets its new content: `replace_file`, or what does so for many."""
 
-        def __call__(self, path: str, data: bytes, *, like: str | None = None) -> Written: ...
+        def __call__(
+            self, path: str, data: bytes | Pieces, *, like: str | None = None
+        ) -> Written: ...
 
 
 PHASES = (
@@ -43,10 +46,21 @@ PHASES = (
 class Output:
     """The file that is about to be written; ``kbtf_finish`` may replace its ``data``."""
 
-    def __init__(self, path: str, data: bytes, module: Module) -> None:
+    def __init__(self, path: str, content: Pieces, module: Module) -> None:
         self.path = path
-        self.data = data
+        self.content = content
         self.module = module
+
+    @property
+    def data(self) -> bytes:
+        """The whole file."""
+        data = self.content.to_bytes()
+        self.content = Pieces([data])
+        return data
+
+    @data.setter
+    def data(self, data: bytes) -> None:
+        self.content = Pieces([data])
 
 
 class Size(NamedTuple):
@@ -79,7 +93,7 @@ class Outcome(NamedTuple):
 class Passed(NamedTuple):
     """A module that went through all phases."""
 
-    data: bytes
+    data: bytes | Pieces
     """The file that is to be written."""
     outcome: Outcome
 
@@ -122,7 +136,7 @@ def pass_through(
 ) -> Passed:
     """What the phases make of the module whose file is *raw*; nothing is read or written."""
     module = Module(raw, path, find_base=find)
-    original = module.to_bytes()
+    original = module.to_pieces()
     # A signature that is renewed comes off first.
     module.require_unsigned(strip=config["strip-signature"] or bool(config.get("sign")))
     with located(path):
@@ -130,12 +144,12 @@ def pass_through(
             manager.call(phase, module=module, config=config)
             if module.skipped:
                 break
-        result = Output(output, module.to_bytes(), module)
+        result = Output(output, module.to_pieces(), module)
         if not module.skipped:
-            check_output(result.data, path)
+            check_output(result.content, path)
         manager.call("kbtf_finish", output=result, config=config)
     # What did not change is not compressed again: another compressor's bytes would differ.
-    data = raw if result.data == original else pack(result.data, module)
+    data = raw if result.content == original else pack(result.content, module)
     return Passed(data, _outcome(module, output, "skipped" if module.skipped else "done"))
 
 
@@ -154,7 +168,7 @@ def write_out(passed: Passed, config: Config, write: Write = replace_file) -> Ou
     return outcome._replace(notes=(*outcome.notes, *written.notes))
 
 
-def check_output(data: bytes, path: str) -> None:
+def check_output(data: bytes | Pieces, path: str) -> None:
     """Read back what is to be written: no pass may leave a file that cannot be read."""
     with located(path):
         image = ElfImage(data)
@@ -167,13 +181,14 @@ def check_output(data: bytes, path: str) -> None:
             Btf.parse(split, parsed)
 
 
-def pack(data: bytes, module: Module) -> bytes:
+def pack(data: Pieces, module: Module) -> bytes | Pieces:
     """Compress *data* as the module was."""
-    return unpack.compress(data, module.compression) if module.compression else data
+    return unpack.compress(data.to_bytes(), module.compression) if module.compression else data
 
 
-def _holds(path: str, data: bytes) -> bool:
-    return os.path.exists(path) and read_file(path) == data
+def _holds(path: str, data: bytes | Pieces) -> bool:
+    content = data if isinstance(data, bytes) else data.to_bytes()
+    return os.path.exists(path) and read_file(path) == content
 
 
 def _outcome(module: Module, output: str, status: str) -> Outcome:

@@ -9,7 +9,7 @@ from kbtf.btf import _native
 from kbtf.elf.module import Module, read_file
 from kbtf.elf.shipped import NeedBases, ShippedBase, received, shipped
 from kbtf.elf.write_many import Chunk
-from kbtf.errors import KbtfError, MachineError, os_error
+from kbtf.errors import KbtfError, MachineError, UsageError, os_error
 from kbtf.host.batch import not_written
 from kbtf.host.config import Config
 from kbtf.host.manager import BUILT_IN, Manager, make_manager
@@ -103,13 +103,21 @@ def _process(sent: Sent, base: Base | KbtfError | None, manager: Manager, config
         module.warnings.extend(sent.warnings)
         return base
 
-    return pass_through(sent.data, sent.path, sent.output, manager, config, find)
+    passed = pass_through(sent.data, sent.path, sent.output, manager, config, find)
+    # pieces of what was sent do not travel
+    return (
+        passed if isinstance(passed.data, bytes) else passed._replace(data=passed.data.to_bytes())
+    )
 
 
 class RemoteRun:
     """`kbtf.host.remote.RemoteTask` for a run."""
 
     def __init__(self, task: RunModules) -> None:
+        if task.config.get("sign"):
+            raise UsageError(
+                "a key does not travel to other machines", hint="sign in a second run, here"
+            )
         self._task = task
         self._plugins = plugins_elsewhere(task.manager)
         self._shipped: dict[int, ShippedBase] = {}

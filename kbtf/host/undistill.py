@@ -37,7 +37,7 @@ def undistill(path: str, output: str, target: Btf, *, strip: bool = False) -> st
             module.btf_ids = rewrite_ids(ids, relocation.new_id).ids.to_bytes()
         module.set_section(".BTF", relocation.split.to_bytes())
         module.remove_section(".BTF.base")
-        data = module.to_bytes()
+        data = module.to_pieces()
         check_output(data, path)
     replace_file(output, pack(data, module), like=path)
     return f".BTF {len(relocation.split)} types, {len(relocation.split.to_bytes())} bytes"

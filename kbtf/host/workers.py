@@ -240,8 +240,13 @@ class Workers(Generic[_Result]):
 
 def _stop_once(signum: int, frame: object) -> NoReturn:
     for number in _SIGNALS:  # Ctrl-C reaches a worker twice: its cleaning up must not be cut short
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, _do_nothing)
     raise _Stopped
+
+
+def _do_nothing(signum: int, frame: object) -> None:
+    # SIG_IGN would be an error to Python where the second signal is there already
+    pass
 
 
 def _send(fd: int, message: object) -> None:

@@ -123,6 +123,31 @@ def test_ids_resolved_by_the_build_follow_the_types_and_flags_stay_with_their_kf
     assert ids[0] < ids[2]
 
 
+@pytest.mark.parametrize(
+    ("release", "kind"), [("6.12.0-test", Kind.ENUM64), ("6.15.0-test", Kind.TYPE_TAG)]
+)
+def test_a_second_run_without_a_base_knows_what_its_kernel_takes(
+    release: str, kind: Kind, run_dir: Path
+) -> None:
+    # ENUM64 since 6.0, kind_flag on tags since 6.15; the distilled base shows neither
+    base = make_base()
+    base.add_composite(Kind.STRUCT, "btf_enum64", 12)
+    kernel = base.build()
+    (run_dir / "vmlinux.btf").write_bytes(kernel.to_bytes())
+    s = BtfBuilder(kernel)
+    s.add(
+        kind, "own", kind_flag=kind is Kind.TYPE_TAG, size_or_type=8 - 7 * (kind is Kind.TYPE_TAG)
+    )
+    path = run_dir / "tiny.ko"
+    path.write_bytes(make_module(btf=s.to_bytes(), release=release))
+    assert run("--base", "vmlinux.btf", path) == 0
+    done = path.read_bytes()
+    (run_dir / "vmlinux.btf").unlink()
+
+    assert run(path) == 0
+    assert path.read_bytes() == done
+
+
 def test_ids_resolved_against_another_base_are_refused(
     kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -272,6 +272,19 @@ def test_options_and_plugins_hold_there_too(
         assert image.data(".BTF.base") is None
 
 
+def test_no_key_is_sent_there(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    executor = Elsewhere()
+    give(executor, monkeypatch)
+    (tree / "key").write_text("secret")
+
+    assert run("--sign", tree / "key", tree / "key", "--base", "vmlinux.btf", tree) == 2
+
+    assert "a key does not travel" in capsys.readouterr().err
+    assert not executor.tasks
+
+
 def test_check_says_the_same_as_here(
     elsewhere: Elsewhere,
     tree: Path,
