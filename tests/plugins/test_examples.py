@@ -18,7 +18,7 @@ import real
 
 pytestmark = pytest.mark.integration
 
-PLUGINS = ("compress", "provenance", "policy")
+PLUGINS = ("compress", "provenance", "policy", "dask")
 UNTRACKED = shutil.ignore_patterns(
     ".*", "build", "*.egg-info", "__pycache__", "*.ko", "subprojects", "shared"
 )

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The site of these pages: sphinx-build -W --keep-going -n docs OUT, with kbtf[docs] installed."""
+
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "kbtf"
+version = release = version_of("kbtf")
+extensions = ["myst_parser", "sphinx.ext.autodoc", "drawings", "generated", "outside"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["deflist"]
+smartquotes = False  # it would make -- of options a dash
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+nitpick_ignore_regex = [
+    # What public names are made of; it has no public names itself.
+    ("py:class", r"kbtf\.[a-z]\w*\..+"),
+    ("py:class", "Data|IdSet|Pieces|Resolution|Section|Slot|Symbol"),
+    # Other projects' documentation is not looked up, for that takes a network.
+    ("py:class", r"argparse\.ArgumentParser"),
+]
+
+html_theme = "furo"
+html_title = f"kbtf {version}"
+html_static_path = ["_static"]
+html_css_files = ["drawings.css"]
+html_copy_source = False

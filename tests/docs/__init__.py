@@ -1,0 +1,1 @@
+"""The documentation: it builds, its links hold, and what it shows is so."""

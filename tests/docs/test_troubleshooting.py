@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Each message of the troubleshooting page is one that its program prints, by its sources."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conftest import missing
+from kbtf import errors
+from oracles import build as oracles
+
+from .pages import DOCS, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PAGE = (DOCS / "troubleshooting.md").read_text()
+ANYTHING = "[^;]+"
+ENOUGH = 8
+"""Letters that a format must have besides what is filled in, for a match to say something."""
+
+
+def messages(section: str) -> list[str]:
+    """The messages below a heading."""
+    _, found, rest = PAGE.partition(f"\n## {section}\n")
+    assert found, section
+    return re.findall(r"^### `(.+)`$", rest.partition("\n## ")[0], re.MULTILINE)
+
+
+def format_of(text: str) -> str:
+    """A pattern for what printf makes of a format."""
+    parts = re.split(r"%[-+#0 .\d*]*(?:hh?|ll?|z)?[a-zA-Z]", text.replace("\\n", "").strip())
+    return ".+".join(map(re.escape, parts)) if sum(map(len, parts)) >= ENOUGH else "(?!)"
+
+
+def formats_in(files: Iterable[Path]) -> list[str]:
+    """Patterns for all that C files or a program may print."""
+    found = []
+    for file in files:
+        data = file.read_bytes()
+        if data.startswith(b"\x7fELF"):
+            texts = re.findall(rb"[\t -~]{10,}", data)
+        else:
+            texts = re.findall(rb'"((?:[^"\\\n]|\\.)*)"', data)
+        found += [format_of(text.decode(errors="replace").replace("\\t", "")) for text in texts]
+    return found
+
+
+def is_printed(message: str, formats: Iterable[str]) -> bool:
+    bare = re.sub(r"^(libbpf|BPF|Error): ", "", message)
+    return any(re.fullmatch(pattern, bare) for pattern in formats)
+
+
+@pytest.fixture(scope="module")
+def source() -> Path:
+    try:
+        return oracles.kernel_source()
+    except oracles.Missing as error:
+        missing(error)
+
+
+@pytest.mark.integration
+def test_what_make_says(source: Path, headers: Path, resolve_btfids: Path, tmp_path: Path) -> None:
+    first, of_pahole, of_shell, *others = messages("make says")
+
+    makefile = (headers / "scripts/Makefile.modfinal").read_text()
+    assert re.sub(r"mymodule\.ko", "%s", first) in makefile
+    pahole = shutil.which("pahole")
+    if pahole is None:
+        missing("pahole is not installed")
+    said = subprocess.run(["pahole", "--not_known=x"], capture_output=True, text=True).stderr
+    option = "--btf_features=encode_force"
+    assert said.splitlines()[0].replace("--not_known=x", option) == of_pahole
+    program = of_shell.split(": ")[2]
+    words = ["/bin/sh", "-c", program]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr.strip() == of_shell
+    formats = formats_in([resolve_btfids, *(source / "tools/lib/bpf").glob("*.c")])
+    for message in others:
+        assert is_printed(message, formats), message
+
+
+@pytest.mark.integration
+def test_what_the_kernels_log_says(source: Path) -> None:
+    formats = formats_in([source / "kernel/bpf/btf.c", source / "tools/lib/bpf/btf_relocate.c"])
+    for message in messages("The kernel's log says"):
+        assert is_printed(message, formats), message
+
+
+@pytest.mark.integration
+def test_what_libbpf_bpftool_and_the_verifier_say(source: Path) -> None:
+    files = [source / "kernel/bpf/verifier.c", *(source / "tools/lib/bpf").glob("*.c")]
+    formats = formats_in([*files, *(source / "tools/bpf/bpftool").glob("*.c")])
+    for message in messages("libbpf, bpftool and the verifier say"):
+        assert is_printed(message, formats), message
+
+
+@cache
+def trees() -> tuple[ast.Module, ...]:
+    """The sources of kbtf."""
+    files = [*(ROOT / "kbtf").rglob("*.py"), *(ROOT / "plugins").glob("*.py")]
+    return tuple(ast.parse(file.read_text()) for file in files if not os.path.islink(file))
+
+
+def pattern_of(node: ast.expr, known: dict[str, str]) -> str:
+    """A pattern for the value of an expression."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return re.escape(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(pattern_of(part, known) for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return pattern_of(node.left, known) + pattern_of(node.right, known)
+    if isinstance(node, ast.Name) and node.id in known:
+        return f"{known[node.id]}(?:{ANYTHING})?"  # it may have been added to
+    return ANYTHING
+
+
+def says_something(pattern: str) -> bool:
+    return len(re.sub(r"\W", "", pattern.replace(ANYTHING, ""))) >= ENOUGH
+
+
+@cache
+def raised() -> tuple[tuple[str, str], ...]:
+    """Class and pattern of what every error says is wrong."""
+    formats = formats_in((ROOT / "kbtf/btf/native").glob("*.c"))
+    in_c = [(name, text) for text in formats for name in ("BtfError", "MisfitError")]
+    return tuple(pair for pair in (*_raised(), *in_c) if says_something(pair[1]))
+
+
+def _raised() -> Iterator[tuple[str, str]]:
+    for tree in trees():
+        known = {
+            node.targets[0].id: pattern_of(node.value, {})
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.JoinedStr | ast.Constant)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+                yield node.func.id, pattern_of(node.args[0], known)
+
+
+@cache
+def all_texts() -> set[str]:
+    """Patterns of all strings in kbtf."""
+    found = {
+        pattern_of(node, {})
+        for tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant | ast.JoinedStr)
+    }
+    return {pattern for pattern in found if says_something(pattern)}
+
+
+def entries() -> list[tuple[str, str, int]]:
+    """Message, class and exit code of what kbtf says."""
+    found = re.findall(r"^### `kbtf: error: (.+)`\n\n`(\w+)`, (\d)\. ", PAGE, re.MULTILINE)
+    assert len(found) == len(messages("kbtf says"))
+    return [(message, name, int(code)) for message, name, code in found]
+
+
+def test_every_error_class_is_there_with_its_exit_code() -> None:
+    said = {(name, code) for _, name, code in entries()}
+    classes = {
+        (name, error.exit_code)
+        for name, error in vars(errors).items()
+        if isinstance(error, type) and issubclass(error, errors.KbtfError)
+    }
+    assert said == classes
+
+
+@pytest.mark.parametrize(("message", "name", "code"), entries())
+def test_what_kbtf_says(message: str, name: str, code: int) -> None:
+    ways = [pattern for cls, pattern in raised() if cls == name]
+    hints = set()
+    for what in ways:
+        match = re.fullmatch(rf"(?:[^;]+?: )??(?:{what})(?:; (?P<hint>.+))?", message)
+        if match:
+            hints.add(match["hint"])
+    assert hints
+    texts = all_texts()
+    assert any(hint is None or any(re.fullmatch(text, hint) for text in texts) for hint in hints), (
+        hints
+    )
+
+
+def test_what_kbtf_warns_of() -> None:
+    texts = all_texts()
+    for message in messages("kbtf warns"):
+        bare = message.removeprefix("kbtf: warning: mymodule.ko: ").replace("; ", ", ")
+        assert any(re.fullmatch(text, bare) for text in texts), message
