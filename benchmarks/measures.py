@@ -217,6 +217,14 @@ def measure_start(inputs: Inputs, repeat: int) -> Iterator[Result]:
     yield Result("start", "kbtf --version; python -c pass", "ms", *times, "ratio", 2.0)
 
 
+def measure_help(inputs: Inputs, repeat: int) -> Iterator[Result]:
+    def run() -> Run:
+        return run_once((str(KBTF), "--help"), inputs, inputs.environment("cache"))
+
+    ours, theirs = against_pass(inputs, repeat, run)
+    yield Result("help", "kbtf --help; python -c pass", "ms", _ms(ours), _ms(theirs), "more", 60)
+
+
 def measure_run(inputs: Inputs, repeat: int) -> Iterator[Result]:
     for base, path in _bases(inputs):
         ours, theirs = against_pass(inputs, repeat, partial(run_command, inputs, path))
@@ -270,6 +278,7 @@ MEASURES: dict[str, Callable[[Inputs, int], Iterator[Result]]] = {
     "resolve": measure_resolve,
     "index": measure_index,
     "start": measure_start,
+    "help": measure_help,
     "run": measure_run,
     "cold": measure_cold,
     "memory": measure_memory,

@@ -121,7 +121,7 @@ def _readable(path: str) -> str:
     """*path* in a form that is no option, once it is known that the file can be read."""
     with open(path, "rb", opener=_open_at_once):
         if not os.path.isfile(path):
-            raise KbtfError("not a regular file", file=path)
+            raise KbtfError("is no regular file", file=path)
     return os.path.abspath(path)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import lzma
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.request import urlopen
 
 import pytest
 
@@ -36,6 +38,22 @@ def missing(reason: object) -> NoReturn:
     if os.environ.get("KBTF_REQUIRE_ALL") == "1":
         pytest.fail(f"missing: {reason}")
     pytest.skip(str(reason))
+
+
+def need_fresh_debian() -> None:
+    """Skip where no Debian can be made in a directory: that takes mounts and Debian's mirror."""
+    try:
+        oracles.need("debootstrap", "unshare", "git")
+    except oracles.Missing as error:
+        missing(error)
+    mount = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "true")
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        with urlopen("http://deb.debian.org/debian/dists/stable/InRelease", timeout=30):
+            pass
+    except OSError as error:
+        pytest.skip(f"deb.debian.org is not reached: {error}")
 
 
 def _or_missing(get: Callable[[], Path]) -> Path:

@@ -60,6 +60,12 @@ def test_version_imports_nothing_of_pythons_but_future() -> None:
     assert sorted(imported("--version") - allowed) == []
 
 
+def test_help_needs_no_plugin_manager_where_no_plugin_is_installed() -> None:
+    modules = imported("--help")
+    assert "argparse" in modules
+    assert sorted(modules & (SLOW | {"kbtf.host.manager", "pluggy"})) == []
+
+
 def test_run_imports_nothing_slow(run_dir: Path) -> None:
     base, module = run_dir / "vmlinux.btf", run_dir / "kfunc_module.ko"
     base.write_bytes(kbtf.open_btf(str(DEMO / "vmlinux.btf.xz"), cache=False).to_bytes())

@@ -32,6 +32,8 @@ COMMANDS = {
     "dkms": "give the modules of all DKMS packages resilient BTF",
     "doctor": "tell what a build would do and what is missing",
     "plugins": "list the plugins and their hooks",
+    "schema": "print the schema of a JSON document",
+    "completion": "print what makes a shell complete commands",
     "demo": "run the four phases on a module that comes with kbtf",
 }
 
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run_guarded(args: list[str]) -> int:
     """Run a command; whatever stops it becomes one line and an exit code."""
-    from kbtf.errors import KbtfError, os_error
+    from kbtf.errors import KbtfError, MachineError, os_error
 
     _prepare_process()
     try:
@@ -75,7 +77,7 @@ def _run_guarded(args: list[str]) -> int:
     except OSError as error:
         return _fail(args, os_error(error))
     except MemoryError:
-        return _fail(args, KbtfError("out of memory"))
+        return _fail(args, MachineError("out of memory"))
     except SystemExit as end:  # of argparse
         return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:

@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kbtf.cli import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WIDEST = 100
+"""Columns: longer lines are hard to read."""
+_FIRST_STEPS = """\
+usage: kbtf COMMAND ...
+
+  kbtf doctor          tell what a build would do here, and what is missing
+  kbtf build           build the modules of this directory, and give them resilient BTF
+  kbtf run MODULE...   give modules that are built already resilient BTF
+
+'kbtf --help' lists all commands, 'kbtf demo' shows what they are good for.
+"""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """As argparse's own, which asks shutil for the width and so loads four compressors."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_terminal_width() - 2)
+        super().__init__(prog, width=min(_terminal_width(), _WIDEST) - 2)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Paragraphs as wide as the terminal; examples as they are, for they are copied."""
+        import textwrap
+
+        paragraphs = text.split("\n\n")
+        return "\n\n".join(
+            paragraph
+            if paragraph.startswith("example:")
+            else textwrap.fill(" ".join(paragraph.split()), width, break_on_hyphens=False)
+            for paragraph in paragraphs
+        )
 
 
 def _terminal_width() -> int:
@@ -35,8 +63,35 @@ class _Parser(argparse.ArgumentParser):
         kwargs["allow_abbrev"] = False
         super().__init__(*args, **kwargs)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        parsed, unknown = self.parse_known_args(args, namespace)
+        self._refuse(unknown)
+        return parsed
+
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        parsed, unknown = self.parse_known_intermixed_args(args, namespace)
+        self._refuse(unknown)
+        return parsed
+
+    def _refuse(self, unknown: list[str]) -> None:
+        if not unknown:
+            return
+        options = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+        if not options:
+            self.error(f"too many arguments: {' '.join(unknown)}")
+        option = options[0]
+        self.error(f"unknown option {option}{meant(option, self._option_string_actions)}")
+
     def error(self, message: str) -> Any:
         self.exit(2, f"kbtf: error: {message}; see '{self.prog} --help'\n")
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The one of the words that are *known* that *word* is probably a slip for; may be empty."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def command_parser(name: str) -> argparse.ArgumentParser:
@@ -44,10 +99,12 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     module = import_module(f"kbtf.cli.{name}")
     parser = _Parser(
         prog=f"kbtf {name}",
-        description=f"{module.DESCRIPTION}",
+        description=module.DESCRIPTION,
         epilog=f"example:\n{module.EXAMPLE}",
     )
     module.add_arguments(parser)
+    if "--json" in parser._option_string_actions:
+        parser.epilog = f"{parser.epilog}\n\n'kbtf schema {name}' describes the JSON document."
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
 
@@ -63,6 +120,21 @@ def parse_own(name: str, args: list[str]) -> int:
 
 def parse_any(args: list[str]) -> argparse.Namespace | int:
     """Parse a command that only a plugin can have, or ask for help."""
+    if not args:
+        sys.stderr.write(_FIRST_STEPS)
+        return 2
+    parser, subparsers = root_parser()
+    word = next((word for word in args if not word.startswith("-")), None)
+    if word is not None and word not in subparsers.choices:
+        parser.error(f"no command {word}{meant(word, subparsers.choices)}")
+    parsed: argparse.Namespace = parser.parse_args(args)
+    if not hasattr(parsed, "run"):
+        parser.error("no command is given")
+    return parsed
+
+
+def root_parser() -> tuple[argparse.ArgumentParser, Any]:
+    """The parser of ``kbtf`` itself, and its commands, those of plugins with their parsers."""
     parser = _Parser(
         prog="kbtf",
         description="Resilient split BTF for out-of-tree Linux kernel modules.",
@@ -74,16 +146,15 @@ def parse_any(args: list[str]) -> argparse.Namespace | int:
     for name, text in COMMANDS.items():
         subparsers.add_parser(name, help=text, add_help=False)
     _add_plugin_commands(subparsers)
-    if not args:
-        parser.print_help()
-        return 2
-    parsed = parser.parse_args(args)
-    if not hasattr(parsed, "run"):
-        parser.error("which command?")
-    return parsed
+    return parser, subparsers
 
 
 def _add_plugin_commands(subparsers: Any) -> None:
+    """Those of installed plugins; the passes that come with kbtf add none."""
+    from kbtf.host.installed import installed_plugins
+
+    if not any(installed_plugins()):
+        return
     from kbtf.host.manager import make_manager
 
     make_manager().call("kbtf_add_commands", subparsers=subparsers)

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 def _this_program() -> str:
     program = os.path.abspath(sys.argv[0])
     if os.path.basename(program) != "kbtf" or not os.access(program, os.X_OK):
-        raise UsageError("which kbtf shall dkms run?", hint="name it with --program")
+        raise UsageError("no kbtf for dkms to run", hint="name it with --program")
     return program
 
 

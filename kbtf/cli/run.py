@@ -100,7 +100,11 @@ def _with_outputs(modules: list[Given], output: str | None) -> list[tuple[str, s
             os.makedirs(folder, exist_ok=True)
         return pairs
     if len(modules) > 1:
-        raise UsageError(f"{output} is no directory, and there are {len(modules)} modules")
+        raise UsageError(
+            f"not a directory, and there are {len(modules)} modules",
+            file=output,
+            hint="name a directory that exists with -o",
+        )
     return [(modules[0].path, output)]
 
 

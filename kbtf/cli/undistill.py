@@ -34,7 +34,10 @@ def run(args: argparse.Namespace) -> int:
     from kbtf.host.undistill import undistill
 
     if args.output and len(args.modules) > 1:
-        raise UsageError(f"-o {args.output} is one file, and there are {len(args.modules)} modules")
+        raise UsageError(
+            f"-o takes one module, and there are {len(args.modules)}",
+            hint="replace them, without -o",
+        )
     target = open_btf(args.base, cache=not args.no_cache)
 
     def do(path: str) -> None:

@@ -31,6 +31,8 @@ ET_REL = 1
 
 _WITHOUT_CONTENTS = (SHT_NULL, SHT_NOBITS)
 _ALIGN = 8  # in the file, for what is appended
+_MAX_NAME = 4096
+"""Bytes of a name, of which many may share one long string.  The kernel's have at most 511."""
 
 
 class _Layout(NamedTuple):
@@ -198,22 +200,26 @@ class ElfImage:
         contents = self.contents(table)
         if len(contents) % symbol.size:
             raise ElfError(f"{len(contents)} bytes are no whole symbols", where=table.name)
+        extended: memoryview | None = None
         for index, fields in enumerate(symbol.iter_unpack(contents)):
             if self.bits == 64:
                 name, info, _, shndx, value, size = fields
             else:
                 name, value, size, info, _, shndx = fields
             if shndx == SHN_XINDEX:
-                shndx = self._extended_index(table, index)
+                if extended is None:
+                    extended = self._extended_indexes(table)
+                if 4 * index + 4 > len(extended):
+                    raise ElfError(f"symbol {index} has no section index", where=table.name)
+                (shndx,) = struct.unpack_from(self._order + "I", extended, 4 * index)
             yield Symbol(_name_at(names, name, index), value, size, info, shndx)
 
-    def _extended_index(self, table: Section, index: int) -> int:
+    def _extended_indexes(self, table: Section) -> memoryview:
+        """The sections of the symbols for which 16 bits are too few; empty if none are told."""
         for s in self.sections:
             if s.type == SHT_SYMTAB_SHNDX and s.link == table.number:
-                numbers = self.contents(s)
-                if 4 * index + 4 <= len(numbers):
-                    return int(struct.unpack_from(self._order + "I", numbers, 4 * index)[0])
-        raise ElfError(f"symbol {index} has no section index", where=table.name)
+                return self.contents(s)
+        return memoryview(b"")
 
     def set_section(self, name: str, data: bytes) -> None:
         """Give section *name* these contents when the image is written; add it if it is missing.
@@ -398,7 +404,9 @@ class _Output:
 
 
 def _name_at(names: bytes, offset: int, index: int) -> str:
-    end = names.find(b"\0", offset)
+    end = names.find(b"\0", offset, offset + _MAX_NAME + 1)
     if end < 0 or offset > len(names):
-        raise ElfError(f"the name of entry {index} (offset {offset}) has no end")
+        raise ElfError(
+            f"the name of entry {index} (offset {offset}) has no end within {_MAX_NAME} bytes"
+        )
     return names[offset:end].decode("utf-8", "surrogateescape")

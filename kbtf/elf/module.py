@@ -272,7 +272,7 @@ def read_file(path: str) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(fd, "rb") as file:
             if not os.path.isfile(path):
-                raise KbtfError("not a regular file", file=path)
+                raise KbtfError("is no regular file", file=path)
             return file.read()
     except OSError as error:
         raise os_error(error, path) from error

@@ -35,7 +35,9 @@ class Written(NamedTuple):
     notes: list[str]
 
 
-def replace_file(path: str, data: bytes | Pieces, *, like: str | None = None) -> Written:
+def replace_file(
+    path: str, data: bytes | memoryview | Pieces, *, like: str | None = None
+) -> Written:
     """Make *data* the content of *path*, or leave *path* as it was.
 
     A file that holds *data* already is not touched.  Mode, owner and extended attributes are kept;
@@ -74,7 +76,7 @@ class Replacement:
 
     def stage(
         self,
-        data: bytes | Pieces,
+        data: bytes | memoryview | Pieces,
         *,
         like: str | None = None,
         listed: dict[str, list[str]] | None = None,

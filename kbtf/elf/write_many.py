@@ -37,11 +37,16 @@ class Chunk:
         """
         replacement = Replacement(path)
         self._staged.append(replacement)
-        if replacement.stage(data, like=like, listed=self._listed):
-            replacement.release_old()
-            return Written(True, replacement.notes)
-        self._staged.pop().close()
-        return Written(False, [])
+        staged = False
+        try:
+            staged = replacement.stage(data, like=like, listed=self._listed)
+        finally:
+            if not staged:  # what is incomplete must not be committed with the others
+                self._staged.pop().close()
+        if not staged:
+            return Written(False, [])
+        replacement.release_old()
+        return Written(True, replacement.notes)
 
     def commit(self) -> dict[str, KbtfError]:
         """Flush what was staged and put it in its place; the errors, by path."""

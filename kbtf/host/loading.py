@@ -16,7 +16,7 @@ from kbtf.host import hookspecs
 from kbtf.host.manager import HOOKS, Plugin, in_words
 
 if TYPE_CHECKING:
-    from kbtf.host.manager import EntryPoint
+    from kbtf.host.installed import EntryPoint
 
 
 def load_entry_point(point: EntryPoint) -> Plugin:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
@@ -15,12 +14,12 @@ import pluggy
 from kbtf.btf import _native
 from kbtf.errors import KbtfError, PluginError, UsageError, os_error
 from kbtf.host import hookspecs
+from kbtf.host.installed import EntryPoint, installed_plugins
 from kbtf.host.markers import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-ENTRY_POINT_GROUP = "kbtf.plugins"
 _BUILT_IN_ORIGIN = "built-in"
 BUILT_IN = (
     "pahole",
@@ -48,17 +47,6 @@ class Plugin(NamedTuple):
 
     def __str__(self) -> str:
         return f"plugin {self.name} ({self.origin})"
-
-
-class EntryPoint(NamedTuple):
-    """A line of the group ``kbtf.plugins`` in the metadata of an installed distribution."""
-
-    name: str
-    target: str
-    distribution: str
-    version: str
-    folder: str
-    """Where the metadata of the distribution are."""
 
 
 class Manager:
@@ -196,40 +184,3 @@ def require_known(names: Iterable[str], points: Iterable[str] | None = None) -> 
 
 def _is_file(name: str) -> bool:
     return name.endswith(".py") or "/" in name
-
-
-def installed_plugins() -> Iterator[EntryPoint]:
-    """The entry points of all installed distributions.
-
-    Read directly, for importlib.metadata costs more than all the rest of a start.
-    """
-    seen = set()
-    for folder in sys.path:
-        try:
-            entries = sorted(os.listdir(folder or "."))
-        except OSError:
-            continue
-        for entry in entries:
-            if not entry.endswith(".dist-info"):
-                continue
-            distribution, _, version = entry.removesuffix(".dist-info").partition("-")
-            if distribution in seen:
-                continue
-            seen.add(distribution)
-            path = os.path.join(folder, entry)
-            for name, target in _entry_points(os.path.join(path, "entry_points.txt")):
-                yield EntryPoint(name, target, distribution, version, path)
-
-
-def _entry_points(path: str) -> list[tuple[str, str]]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError):
-        return []
-    _, found, section = text.partition(f"[{ENTRY_POINT_GROUP}]\n")
-    if not found:
-        return []
-    lines = section.partition("\n[")[0].splitlines()
-    pairs = [line.partition("=") for line in lines if "=" in line]
-    return [(name.strip(), target.strip()) for name, _, target in pairs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from kbtf.errors import KbtfError, os_error
+from kbtf.errors import KbtfError, MachineError, os_error
 
 TYPE_CHECKING = False  # importing typing would cost a build more than the work
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def guarded(program: str, run: Callable[[list[str]], int], argv: list[str] | Non
     except OSError as error:
         return _fail(program, os_error(error))
     except MemoryError:
-        return _fail(program, KbtfError("out of memory"))
+        return _fail(program, MachineError("out of memory"))
     except KeyboardInterrupt:
         return 130
     except Terminated:

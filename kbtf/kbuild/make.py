@@ -52,7 +52,7 @@ def sort_words(words: Iterable[str]) -> Words:
         raise UsageError(f"one folder at a time, not {' and '.join(folders)}")
     folder = folders[0] if folders else "."
     if not os.path.isdir(folder):
-        raise UsageError(f"no such directory: {folder}")
+        raise UsageError("no such directory", file=folder)
     return Words(os.path.abspath(folder), variables, targets)
 
 

@@ -167,6 +167,16 @@ def test_a_nameless_int_is_distilled_without_a_name() -> None:
     assert distill(s.build()).base[1].name == ""
 
 
+def test_a_function_behind_a_pointer_of_the_base_cannot_be_distilled() -> None:
+    b = BtfBuilder(byte_order="little")
+    pointer = b.add_ref(Kind.PTR, b.add_func("f", b.add_func_proto(0)))
+    s = BtfBuilder(b.build())
+    s.add_var("v", pointer)
+
+    with pytest.raises(BtfError, match="FUNC of the base is referred to"):
+        distill(s.build())
+
+
 def relocation(dist: Callable[[BtfBuilder], object], target: Callable[[BtfBuilder], object]) -> Btf:
     bases = []
     for add in (dist, target):
@@ -262,8 +272,14 @@ def test_the_first_64_findings_are_kept_and_all_are_counted() -> None:
 
 INDEX = _native.Index(blob(INT))
 anything: Any = object()
+
+
+def unchecked(function: Any, *args: object) -> object:
+    return function(*args)
+
+
 WRONG: dict[str, Callable[[], object]] = {
-    "no data": lambda: _native.Index(*()),
+    "no data": lambda: unchecked(_native.Index),
     "data that are no bytes": lambda: _native.Index(anything),
     "a base that is no index": lambda: _native.Index(blob(INT), anything),
     "a type id that is no number": lambda: INDEX.record(anything),
@@ -273,7 +289,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "nothing to distil": lambda: _native.distill(anything),
     "nothing to relocate": lambda: _native.relocate(anything, INDEX),
     "nothing to relocate to": lambda: _native.relocate(INDEX, anything),
-    "one argument of relocate": lambda: _native.relocate(*(INDEX,)),
+    "one argument of relocate": lambda: unchecked(_native.relocate, INDEX),
     "nothing to verify": lambda: _native.verify(anything, 0, 0, 0, False, False),
     "rules that are no numbers": lambda: _native.verify(INDEX, anything, 0, 0, False, False),
 }
@@ -287,8 +303,9 @@ def test_an_argument_of_another_kind_is_a_type_error(case: str) -> None:
 
 def test_what_is_not_there_is_an_index_error() -> None:
     for get in (INDEX.record, INDEX.string):
-        with pytest.raises(IndexError):
-            get(99)
+        for number in (99, 2**64 - 1):
+            with pytest.raises(IndexError):
+                get(number)
     with pytest.raises(IndexError):
         INDEX.record(0)
 

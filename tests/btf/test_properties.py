@@ -116,13 +116,14 @@ def shape(btf: Btf, type_id: int, depth: int = 3) -> object:
     if depth == 0:
         return (t.kind, t.name)
     below = [shape(btf, at, depth - 1) for at in references(t)]
-    labels = [field.name for field in (*t.members, *t.params, *t.enumerators)]
+    labels = [m.name for m in t.members] + [p.name for p in t.params]
+    labels += [e.name for e in t.enumerators]
     return (t.kind, t.name, t.vlen, t.kind_flag, t.size, labels, below)
 
 
 def references(t: BtfType) -> list[int]:
     own = [] if t.type is None else [t.type]
-    own += [field.type for field in (*t.members, *t.params, *t.entries)]
+    own += [m.type for m in t.members] + [p.type for p in t.params] + [e.type for e in t.entries]
     return own + ([t.array.type, t.array.index_type] if t.array else [])
 
 

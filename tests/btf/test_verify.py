@@ -177,6 +177,7 @@ ACCEPTED: dict[str, Callable[[BtfBuilder], object]] = {
     "bitfields": lambda b: b.add_composite(Kind.STRUCT, "s", 4, [("a", 1, 0, 3), ("b", 1, 3, 1)]),
     "decl tag on a whole": lambda b: b.add_decl_tag("t", 1),
     "name of 511 bytes": lambda b: b.add_fwd("x" * 511),
+    "float of 2 bytes": lambda b: b.add_float("f", 2),
     "float of 12 bytes": lambda b: b.add_float("f", 12),
     "float of 16 bytes": lambda b: b.add_float("f", 16),
 }

@@ -13,7 +13,8 @@ import pytest
 from kbtf import BtfBuilder, Module, errors
 from kbtf.cli import main
 from kbtf.host import hookspecs
-from kbtf.host.manager import BUILT_IN, installed_plugins, make_manager
+from kbtf.host.installed import installed_plugins
+from kbtf.host.manager import BUILT_IN, make_manager
 from kbtf.testing import make_base, make_module
 
 

@@ -54,8 +54,12 @@ def build(folder: Path, kfunc_module: Path, *before: str, macros: str | None = N
     loaded.write_text(macros or (PACKAGING / "rpm/macros.kbtf").read_text())
     (folder / "BUILD").mkdir()
     shutil.copy(kfunc_module, folder / "BUILD/mymodule.ko")
-    command = ["rpmbuild", "-bb", "--define", f"_topdir {folder}", "--load", loaded, spec]
-    done = subprocess.run(command, env=with_kbtf(), capture_output=True, text=True)
+    done = subprocess.run(
+        ["rpmbuild", "-bb", "--define", f"_topdir {folder}", "--load", loaded, spec],
+        env=with_kbtf(),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (package,) = folder.glob("RPMS/*/kmod-mymodule-1-*.rpm")
     unpack = f"rpm2cpio {package} | cpio -id --quiet"

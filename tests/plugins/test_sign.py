@@ -278,7 +278,7 @@ ERRORS: dict[str, tuple[list[str], int, str]] = {
     "no such key": (["nowhere.pem", "CERT"], 3, "nowhere.pem: no such file"),
     "no such certificate": (["KEY", "nowhere.pem"], 3, "nowhere.pem: no such file"),
     "a folder as the key": ([".", "CERT"], 3, ".: is a directory"),
-    "a FIFO as the key": (["fifo", "CERT"], 3, "fifo: not a regular file"),
+    "a FIFO as the key": (["fifo", "CERT"], 3, "fifo: is no regular file"),
     "a certificate as the key": (["CERT", "CERT"], 4, "sign-file failed (1): "),
     "a key as the certificate": (["KEY", "KEY"], 4, "sign-file failed (1): "),
     "the key of another certificate": (["KEY", "OTHER"], 4, "key does not match certificate"),

@@ -1,0 +1,49 @@
+"""``kbtf schema``: what is in the JSON documents."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "schemas")
+DESCRIPTION = """\
+Print the JSON Schema (2020-12) of a JSON document that kbtf prints; without NAME, list them.
+
+Until the next major version of kbtf, documents may get new keys, but none is removed, renamed or
+given another meaning, and where a schema lists the values of a key, there will be no others.  So
+read the keys that you know and pass over the rest."""
+EXAMPLE = """\
+  kbtf schema
+  kbtf schema check > check.schema.json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", choices=names(), metavar="NAME")
+
+
+def names() -> list[str]:
+    """The names of all schemas."""
+    return sorted(name.removesuffix(".json") for name in os.listdir(FOLDER))
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.name is not None:
+        sys.stdout.write(_read(args.name))
+        return 0
+    import json
+
+    from kbtf.cli._table import print_table
+
+    print_table(
+        ("NAME", "DOCUMENT"), [(name, json.loads(_read(name))["title"]) for name in names()]
+    )
+    return 0
+
+
+def _read(name: str) -> str:
+    with open(os.path.join(FOLDER, f"{name}.json"), encoding="utf-8") as file:
+        return file.read()

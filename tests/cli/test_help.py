@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""What kbtf says of itself: help, first steps, and what somebody meant who mistyped."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import kbtf
+from kbtf.cli import COMMANDS, main
+from kbtf.cli._inventory import inventory
+
+KBTF = str(Path(sys.executable).with_name("kbtf"))
+DEMO = Path(kbtf.__file__).parent / "demo"
+# Each is what a system may have where nobody set up a locale, or set one up long ago.
+ENCODINGS = {
+    "C without coercion": {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    "C": {"LC_ALL": "C"},
+    "latin1": {"PYTHONIOENCODING": "latin-1"},
+    "UTF-8": {"LC_ALL": "C.UTF-8"},
+}
+
+
+def run(*args: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    unset = ("COLUMNS", "LC_ALL", "LANG", "NO_COLOR", "PYTHONIOENCODING", "PYTHONUTF8")
+    env = {name: value for name, value in os.environ.items() if name not in unset}
+    return subprocess.run([KBTF, *args], env=env | variables, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_does_and_shows_how(name: str) -> None:
+    module = import_module(f"kbtf.cli.{name}")
+
+    assert module.DESCRIPTION.strip().endswith((".", '."'))
+    assert not module.DESCRIPTION.endswith("\n")
+    commands = [line for line in module.EXAMPLE.split("\n") if f"kbtf {name}" in line]
+    assert commands, module.EXAMPLE
+    assert all(len(line) <= 100 and line.startswith("  ") for line in module.EXAMPLE.split("\n"))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 250])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_as_wide_as_the_terminal(
+    name: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    assert main([name, "--help"]) == 0
+
+    shown = capsys.readouterr().out
+    example = import_module(f"kbtf.cli.{name}").EXAMPLE
+    assert f"example:\n{example}\n" in shown
+    # what is one word cannot be shorter: a list of choices, a usage that a command writes itself
+    text = shown.replace(example, "").partition("\n\n")[2]
+    lines = [line for line in text.split("\n") if "{" not in line]
+    assert max(map(len, lines)) <= min(width, 100)
+
+
+@pytest.mark.parametrize("command", inventory(), ids=lambda command: command.name)
+def test_every_option_is_explained(command: kbtf.cli._inventory.Command) -> None:
+    assert [option.flags for option in command.options if not option.help] == []
+
+
+def test_help_of_a_command_with_json_names_its_schema() -> None:
+    for command in inventory():
+        shown = run(command.name, "--help").stdout.decode()
+        assert (f"'kbtf schema {command.name}'" in shown) == command.json, command.name
+
+
+def test_kbtf_alone_says_what_to_do_next() -> None:
+    done = run()
+
+    assert done.returncode == 2
+    assert not done.stdout
+    for words in (b"kbtf doctor", b"kbtf build", b"kbtf run MODULE...", b"kbtf --help"):
+        assert words in done.stderr
+    assert len(done.stderr.splitlines()) < 10
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["distil"], "no command distil (did you mean distill?); see 'kbtf --help'"),
+        (["bulid", "-C", "x"], "no command bulid (did you mean build?); see 'kbtf --help'"),
+        (["xyzzy"], "no command xyzzy; see 'kbtf --help'"),
+        (
+            ["run", "--bsae", "v", "m.ko"],
+            "unknown option --bsae (did you mean --base?); see 'kbtf run --help'",
+        ),
+        (
+            ["run", "--distil=auto", "m.ko"],
+            "unknown option --distil (did you mean --distill?); see 'kbtf run --help'",
+        ),
+        (["show", "--xyzzy", "m.ko"], "unknown option --xyzzy; see 'kbtf show --help'"),
+        (["demo", "more"], "too many arguments: more; see 'kbtf demo --help'"),
+        (["--debug"], "no command is given; see 'kbtf --help'"),
+    ],
+)
+def test_a_slip_is_told_with_what_was_meant(args: list[str], says: str) -> None:
+    done = run(*args)
+
+    assert done.returncode == 2
+    assert done.stderr.decode() == f"kbtf: error: {says}\n"
+
+
+@pytest.mark.parametrize("variables", ENCODINGS.values(), ids=ENCODINGS)
+def test_names_beyond_the_locale_are_printed(variables: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "modül-\u2603.ko"
+    path.write_bytes((DEMO / "kfunc_module.ko").read_bytes())
+
+    for args in (["show", str(path)], ["show", "--json", str(path)], ["stats", str(path)]):
+        done = run(*args, **variables)
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr
+    missing = run("show", str(tmp_path / "fehlt-\u2603.ko"), **variables)
+    assert missing.returncode == 3
+    assert len(missing.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("variables", ENCODINGS.values(), ids=ENCODINGS)
+def test_help_needs_no_locale(variables: dict[str, str]) -> None:
+    for command in inventory():
+        done = run(command.name, "--help", **variables)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+    ids=str,
+)
+def test_a_terminal_gets_colour_unless_it_is_not_wanted(
+    variables: dict[str, str], is_coloured: bool, tmp_path: Path
+) -> None:
+    base = tmp_path / "vmlinux.btf"
+    base.write_bytes(kbtf.open_btf(str(DEMO / "vmlinux.btf.xz"), cache=False).to_bytes())
+    module = tmp_path / "kfunc_module.ko"
+    module.write_bytes((DEMO / "kfunc_module.ko").read_bytes())
+    assert run("run", "--base", str(base), str(module)).returncode == 0
+
+    shown = on_a_terminal("check", "--kernel", str(base), str(module), **variables)
+
+    assert b" ok" in shown.replace(b"\x1b[32m", b"")
+    assert (b"\x1b[" in shown) is is_coloured
+
+
+def on_a_terminal(*args: str, **variables: str) -> bytes:
+    """What a command prints if its standard output is a terminal."""
+    leader, follower = pty.openpty()
+    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    env |= {"TERM": "xterm"} | variables
+    subprocess.run([KBTF, *args], env=env, stdout=follower, stderr=follower, check=False)
+    os.close(follower)
+    shown = b""
+    try:
+        while data := os.read(leader, 4096):
+            shown += data
+    except OSError:  # how Linux says that the other side is closed
+        pass
+    os.close(leader)
+    return shown
