@@ -12,19 +12,17 @@ from kbtf.bpf.audit_flags import audit_flags, audit_iterator
 from kbtf.bpf.audit_lists import audit_dtors, audit_plain
 from kbtf.bpf.audit_names import audit_names
 from kbtf.bpf.audit_sets import audit_set8
-from kbtf.bpf.flags import IMPLICIT_ARGS, spell_flags
 from kbtf.bpf.kfuncs import REGISTER_KFUNCS, GroupKind
-from kbtf.btf.kinds import Kind
+from kbtf.btf.kinds import KFUNC_TAG, Kind
 from kbtf.check.model import Finding, Severity
 from kbtf.check.spell import counted
+from kbtf.kfunc_flags import IMPLICIT_ARGS, spell_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from kbtf.bpf.kfuncs import Group, Kfuncs
     from kbtf.btf.btf import Btf, BtfType
-
-_TAG = "bpf_kfunc"
 
 
 def audit(
@@ -110,7 +108,7 @@ def _audit_kfunc(func: BtfType, flags: int) -> Iterator[Finding]:
 
 
 def _audit_tags(btf: Btf | None, offered: set[int]) -> Iterator[Finding]:
-    tagged = {t.type for t in btf or () if t.kind is Kind.DECL_TAG and t.name == _TAG}
+    tagged = {t.type for t in btf or () if t.kind is Kind.DECL_TAG and t.name == KFUNC_TAG}
     without = len(offered - tagged)
     if without:
         text = f"{without} of {counted(len(offered), 'kfunc')} "

@@ -18,11 +18,11 @@ from kbtf.bpf.audit_types import (
     pointee,
     unwrap,
 )
-from kbtf.bpf.flags import ARENA_ARG1, ARENA_ARG2
 from kbtf.bpf.suffixes import Fits, suffix_of, unknown_suffix
 from kbtf.btf.kinds import Kind
 from kbtf.check.model import Finding, Severity
 from kbtf.check.spell import counted, spell
+from kbtf.kfunc_flags import ARENA_ARG1, ARENA_ARG2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,10 @@ from kbtf.bpf.audit_types import (
     pointee,
     unwrap,
 )
-from kbtf.bpf.flags import (
+from kbtf.btf.kinds import Kind
+from kbtf.check.model import Finding, Severity
+from kbtf.check.spell import spell
+from kbtf.kfunc_flags import (
     ACQUIRE,
     ARENA_ARG1,
     ARENA_ARG2,
@@ -36,9 +39,6 @@ from kbtf.bpf.flags import (
     flag_names,
     unknown_bits,
 )
-from kbtf.btf.kinds import Kind
-from kbtf.check.model import Finding, Severity
-from kbtf.check.spell import spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import mmap
 from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.btf.kinds import Kind
+from kbtf.btf.kinds import KFUNC_TAG, Kind
 from kbtf.btf.relocate import relocate_with_ids
 from kbtf.btf_ids import read_ids
 from kbtf.check.judge import judge
 from kbtf.check.kernel import Kernel, kernel_of
 from kbtf.check.model import BtfFate, Severity
+from kbtf.elf.files import Source
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import located
 from kbtf.errors import UsageError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from kbtf.elf.vmlinux import Base
 
 VMLINUX = "vmlinux"
-_TAG = "bpf_kfunc"
 
 
 class Sets(NamedTuple):
@@ -117,15 +116,12 @@ def _vmlinux_sets(base: Base) -> Sets:
     ids = _vmlinux_ids(base.path)
     if ids is not None and ids.is_resolved:
         return _sets(ids, _same)
-    tags = base.btf.find_all(_TAG, Kind.DECL_TAG)
+    tags = base.btf.find_all(KFUNC_TAG, Kind.DECL_TAG)
     return Sets({t.size_or_type: "" for t in tags}, bool(tags))
 
 
 def _vmlinux_ids(path: str | None) -> BtfIds | None:
     if path is None:
         return None
-    with open(path, "rb") as file:
-        if file.read(4) != b"\x7fELF":
-            return None
-        with located(path):
-            return read_ids(ElfImage(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+    with Source(path) as source, located(path):
+        return read_ids(ElfImage(source.data)) if source.data[:4] == b"\x7fELF" else None

@@ -8,7 +8,7 @@ from kbtf.btf.c_decl import Writer
 from kbtf.btf.c_layout import Layout, pointer_size
 from kbtf.btf.c_names import Names, identifier
 from kbtf.btf.c_order import COMPOSITES, ENUMS, Order, Types
-from kbtf.btf.kinds import Kind
+from kbtf.btf.kinds import KFUNC_TAG, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def _kfuncs(types: Types) -> list[_Kfunc]:
     for t in types.btf:
         if t.kind is Kind.DECL_TAG and t.component_idx == -1:
             func = types[t.size_or_type]
-            if t.name == "bpf_kfunc" and func.kind is Kind.FUNC:
+            if t.name == KFUNC_TAG and func.kind is Kind.FUNC:
                 found.setdefault(func.name, func.id)
             elif t.name == "bpf_fastcall":
                 fast.add(func.id)

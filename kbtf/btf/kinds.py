@@ -37,6 +37,10 @@ class Kind(IntEnum):
     ENUM64 = 19
 
 
+KFUNC_TAG = "bpf_kfunc"
+"""The name of the DECL_TAG that marks a kfunc (pahole since 1.26)."""
+
+
 class KindInfo(NamedTuple):
     """Where a kind keeps its ids and string offsets; a row of the C core's table."""
 

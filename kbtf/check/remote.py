@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.btf import _native
 from kbtf.check.judge import failed, judge
 from kbtf.check.kernel import kernel_of
 from kbtf.elf.module import Module
-from kbtf.elf.shipped import NeedBases, ShippedBase, received, shipped
+from kbtf.elf.shipped import (
+    NeedBases,
+    ShippedBase,
+    receive_all,
+    require_same_version,
+    shipped,
+)
 from kbtf.elf.vmlinux import Base
-from kbtf.errors import KbtfError, MachineError
+from kbtf.errors import KbtfError
 
 if TYPE_CHECKING:
     from kbtf.check.kernel import Kernel
@@ -41,17 +46,12 @@ def send(kernel: Kernel) -> SentKernel:
 
 def judge_package(package: Package) -> list[list[Result]] | NeedBases:
     """The results of each module; runs on another machine."""
-    if package.version != _native.VERSION:
-        raise MachineError(
-            f"a worker has kbtf {_native.VERSION}, this is {package.version}",
-            hint="install the same version there",
-        )
+    require_same_version(package.version)
     sent = {kernel for _, _, kernels in package.modules for kernel in kernels}
-    bases = {kernel: received(kernel.base, package.contents) for kernel in sent}
-    missing = {kernel.base.sha256 for kernel, base in bases.items() if base is None}
-    if missing:
-        return NeedBases(tuple(sorted(missing)))
-    kernels = {kernel: _kernel(kernel, base) for kernel, base in bases.items() if base}
+    bases = receive_all((kernel.base for kernel in sent), package.contents)
+    if isinstance(bases, NeedBases):
+        return bases
+    kernels = {kernel: _kernel(kernel, bases[kernel.base]) for kernel in sent}
     return [
         _judge(path, data, [kernels[kernel] for kernel in wanted])
         for path, data, wanted in package.modules

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbtf.cli._inputs import add_jobs
-from kbtf.cli._options import early_options, plugins_named_in
+from kbtf.cli._options import load_plugins
 from kbtf.cli.run import add_options
-from kbtf.host.config import Config, OptionGroup, merge, read_table
-from kbtf.host.manager import Manager, make_manager
+from kbtf.host.config import Config, OptionGroup, merge
 
 if TYPE_CHECKING:
     import argparse
+
+    from kbtf.host.manager import Manager
 
 
 def load_executors(
@@ -21,18 +22,9 @@ def load_executors(
 
     The configuration may hold those of the passes too.
     """
-    parser.add_argument(
-        "-p",
-        dest="plugins",
-        action="append",
-        default=[],
-        metavar="PLUGIN",
-        help="use an installed plugin or a Python file that runs the work elsewhere",
+    manager, table, file = load_plugins(
+        parser, args, "use an installed plugin or a Python file that runs the work elsewhere"
     )
-    parser.add_argument("--config", metavar="FILE", help="configuration (default: ./kbtf.toml)")
-    plugins, config_file = early_options(args)
-    table, file = read_table(config_file)
-    manager = make_manager([*plugins_named_in(table, config_file, file), *plugins])
     others = [p.module for p in manager.plugins if "kbtf_executor" not in manager.hooks_of(p)]
     shown, known = OptionGroup(), OptionGroup()
     add_jobs(shown)

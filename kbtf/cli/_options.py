@@ -48,18 +48,9 @@ def load(
 
     *prepare* is given the manager before the first hook is called.
     """
-    parser.add_argument(
-        "-p",
-        dest="plugins",
-        action="append",
-        default=[],
-        metavar="PLUGIN",
-        help="use an installed plugin or a Python file; no:NAME leaves one out",
+    manager, table, file = load_plugins(
+        parser, args, "use an installed plugin or a Python file; no:NAME leaves one out"
     )
-    parser.add_argument("--config", metavar="FILE", help="configuration (default: ./kbtf.toml)")
-    plugins, config_file = early_options(args)
-    table, file = read_table(config_file)
-    manager = make_manager([*plugins_named_in(table, config_file, file), *plugins])
     if prepare:
         prepare(manager)
     group.add_to(parser)
@@ -76,7 +67,24 @@ def load(
     return parsed, config, manager
 
 
-def early_options(args: list[str]) -> tuple[list[str], str | None]:
+def load_plugins(
+    parser: argparse.ArgumentParser, args: list[str], purpose: str
+) -> tuple[Manager, dict[str, Any], str | None]:
+    """The plugins that *args* and the configuration name, that configuration, and its file.
+
+    Adds the options ``-p``, which is for this *purpose*, and ``--config``.
+    """
+    parser.add_argument(
+        "-p", dest="plugins", action="append", default=[], metavar="PLUGIN", help=purpose
+    )
+    parser.add_argument("--config", metavar="FILE", help="configuration (default: ./kbtf.toml)")
+    plugins, config_file = _early_options(args)
+    table, file = read_table(config_file)
+    manager = make_manager([*_plugins_named_in(table, config_file, file), *plugins])
+    return manager, table, file
+
+
+def _early_options(args: list[str]) -> tuple[list[str], str | None]:
     """What decides which plugins add options, before these are known to the parser."""
     plugins, config = [], None
     for at, arg in enumerate(args):
@@ -94,7 +102,7 @@ def early_options(args: list[str]) -> tuple[list[str], str | None]:
     return plugins, config
 
 
-def plugins_named_in(table: dict[str, Any], asked_for: str | None, file: str | None) -> list[str]:
+def _plugins_named_in(table: dict[str, Any], asked_for: str | None, file: str | None) -> list[str]:
     """The plugins that the configuration names: files only if the user named the configuration."""
     from kbtf.errors import UsageError
 

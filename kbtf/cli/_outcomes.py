@@ -24,7 +24,7 @@ def run_each(
     bases = BaseFinder(config)
     executor = manager.call("kbtf_executor", config=config)
     if len(pairs) == 1 and executor is None:
-        yield _run_one(*pairs[0], manager, config, bases, debug=debug)
+        yield run_one(*pairs[0], manager, config, bases, debug=debug)
         return
     from kbtf.cli._progress import progress
     from kbtf.host.batch import Jobs, RunModules, run_batch
@@ -38,9 +38,10 @@ def run_each(
             yield outcome
 
 
-def _run_one(
+def run_one(
     path: str, output: str, manager: Manager, config: Config, bases: BaseFinder, *, debug: bool
 ) -> Outcome:
+    """Take a module to its output; an error is part of the outcome."""
     try:
         return run_module(path, output, manager, config, bases)
     except (KbtfError, OSError) as error:

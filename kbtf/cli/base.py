@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from kbtf.cli._common import add_output
+from kbtf.cli._json import print_json
 from kbtf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,10 +72,7 @@ def _show(args: argparse.Namespace) -> int:
     if args.output:
         replace_file(args.output, data)
     if args.json:
-        import json
-
-        json.dump(facts, sys.stdout, indent=2)
-        print()
+        print_json(facts)
     else:
         for key, value in facts.items():
             print(f"{key:8}{'unknown' if value is None else value}")
@@ -91,10 +88,7 @@ def _diff(args: argparse.Namespace) -> int:
     a, b = (open_base(path, cache=not args.no_cache).btf for path in args.paths[1:])
     diff = diff_bases(a, b)
     if args.json:
-        import json
-
-        json.dump(_document(diff), sys.stdout, indent=2)
-        print()
+        print_json(_document(diff))
     else:
         _print_diff(diff)
     return 0 if diff.identical else 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import kbtf
 from kbtf.cli import print_warning
+from kbtf.cli._json import print_json
 from kbtf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,10 +86,7 @@ def _warn_if_exposed(program: str) -> None:
 
 def _tell(found: dkms.Status, *, as_json: bool) -> int:
     if as_json:
-        import json
-
-        json.dump(found._asdict(), sys.stdout, indent=2)
-        print()
+        print_json(found._asdict())
     elif not found.files:
         print("not enabled")
     else:

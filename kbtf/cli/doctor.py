@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
+from kbtf.cli._json import print_json
 from kbtf.cli._options import load
 from kbtf.cli.run import add_options
 from kbtf.host.config import OptionGroup
@@ -38,11 +38,8 @@ def run_with_plugins(parser: argparse.ArgumentParser, args: list[str]) -> int:
     means = Means(config["base"], config.get("pahole", "pahole"), not config["no-cache"])
     findings = examine(config["kdir"], means)
     if parsed.json:
-        import json
-
         rows = [finding._asdict() for finding in findings]
-        json.dump({"kdir": config["kdir"], "findings": rows}, sys.stdout, indent=2)
-        print()
+        print_json({"kdir": config["kdir"], "findings": rows})
     else:
         _print(findings)
     return int(any(finding.level == PROBLEM for finding in findings))

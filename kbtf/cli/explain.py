@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from kbtf.cli._json import print_json
 from kbtf.errors import BaseNotFoundError, ElfError
 
 if TYPE_CHECKING:
@@ -53,13 +53,10 @@ def run(args: argparse.Namespace) -> int:
     absent = args.type is not None and not found
     reason = why_absent(split, args.type) if absent else None
     if args.json:
-        import json
-
         document = {"module": args.module, "types": [_row(one) for one in found]}
         if absent:
             document["absent"] = reason
-        json.dump(document, sys.stdout, indent=2)
-        print()
+        print_json(document)
     elif absent:
         print(f"{args.type} is not in .BTF.base: {reason}")
     for explanation in () if args.json else found:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kbtf.cli._json import print_json
 from kbtf.errors import BaseError, BaseNotFoundError
 
 if TYPE_CHECKING:
@@ -79,10 +79,7 @@ def run(args: argparse.Namespace) -> int:
     paths = [path for path in dict.fromkeys(args.modules) if path in opened]
     code = max(code, for_each(paths, audit_one, debug=args.debug))
     if args.json:
-        import json
-
-        json.dump({"modules": [_document(one) for one in audited]}, sys.stdout, indent=2)
-        print()
+        print_json({"modules": [_document(one) for one in audited]})
     else:
         for one in audited:
             _print(one, verbose=args.verbose)
@@ -177,7 +174,7 @@ def _group_row(group: Group) -> dict[str, Any]:
 
 
 def _entry_row(group: Group, entry: Entry) -> dict[str, Any]:
-    from kbtf.bpf.flags import flag_names, unknown_bits
+    from kbtf.kfunc_flags import flag_names, unknown_bits
 
     row: dict[str, Any] = {
         "name": entry.name or None,
@@ -216,7 +213,7 @@ def _rows(group: Group) -> list[tuple[str, ...]]:
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
-    from kbtf.bpf.flags import spell_flags
+    from kbtf.kfunc_flags import spell_flags
     from kbtf.report.words import visible
 
     kind = entry.kind.name.lower() if entry.kind is not None else ""

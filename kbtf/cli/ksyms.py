@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from kbtf.cli._json import print_json
 from kbtf.cli._table import print_table
 
 if TYPE_CHECKING:
@@ -73,10 +73,7 @@ def run(args: argparse.Namespace) -> int:
     with located(args.object):
         linking = link(bpf, target, Loader(args.loader))
     if args.json:
-        import json
-
-        json.dump(_document(args, linking, target), sys.stdout, indent=2)
-        print()
+        print_json(_document(args, linking, target))
     else:
         _print(linking, verbose=args.verbose)
     return int(linking.is_refused_somewhere)

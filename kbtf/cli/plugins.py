@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from kbtf.cli._json import print_json
 from kbtf.cli._options import load
 from kbtf.cli._table import print_table
 from kbtf.errors import UsageError
@@ -61,7 +61,7 @@ def _print_plugins(manager: Manager, *, as_json: bool) -> None:
     ]
     if as_json:
         order = {hook: manager.order_of(hook) for row in rows for hook in row["hooks"]}
-        _print_json({"plugins": rows, "order": order})
+        print_json({"plugins": rows, "order": order})
         return
     print_table(
         ("PLUGIN", "VERSION", "ORIGIN", "HOOKS"),
@@ -82,7 +82,7 @@ def _run_traced(parser: argparse.ArgumentParser, args: list[str], group: OptionG
         )
     outcomes = _outcomes(parsed.trace, manager, config, debug=parsed.debug)
     if parsed.json:
-        _print_json(_as_json(trace, outcomes))
+        print_json(_as_json(trace, outcomes))
     else:
         _print_steps(trace)
         for outcome in outcomes:
@@ -93,21 +93,11 @@ def _run_traced(parser: argparse.ArgumentParser, args: list[str], group: OptionG
 def _outcomes(
     modules: list[str], manager: Manager, config: Config, *, debug: bool
 ) -> list[Outcome]:
-    from kbtf.cli import print_traceback
-    from kbtf.errors import KbtfError
+    from kbtf.cli._outcomes import run_one
     from kbtf.host.bases import BaseFinder
-    from kbtf.host.pipeline import failed, run_module
 
-    outcomes = []
     bases = BaseFinder(config)
-    for path in modules:
-        try:
-            outcomes.append(run_module(path, path, manager, config, bases))
-        except KbtfError as error:
-            if debug:
-                print_traceback()
-            outcomes.append(failed(path, path, error))
-    return outcomes
+    return [run_one(path, path, manager, config, bases, debug=debug) for path in modules]
 
 
 def _print_steps(trace: Trace) -> None:
@@ -134,10 +124,3 @@ def _as_json(trace: Trace, outcomes: list[Outcome]) -> dict[str, Any]:
             for outcome in outcomes
         ],
     }
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    import json
-
-    json.dump(document, sys.stdout, indent=2)
-    print()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from kbtf.cli._inputs import add_jobs, add_modules, find_modules
+from kbtf.cli._json import print_json
 from kbtf.cli._options import add_base_options, load
 from kbtf.cli._outcomes import print_outcome, run_each
 from kbtf.errors import KbtfError, UsageError
@@ -109,10 +109,7 @@ def _with_outputs(modules: list[Given], output: str | None) -> list[tuple[str, s
 
 
 def _print_json(outcomes: list[Outcome]) -> None:
-    import json
-
-    json.dump({"modules": [_plain(outcome) for outcome in outcomes]}, sys.stdout, indent=2)
-    print()
+    print_json({"modules": [_plain(outcome) for outcome in outcomes]})
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:

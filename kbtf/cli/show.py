@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from kbtf.cli._common import for_each
+from kbtf.cli._json import print_json
 from kbtf.cli._table import print_table
 
 if TYPE_CHECKING:
@@ -34,10 +34,7 @@ def run(args: argparse.Namespace) -> int:
         args.modules, lambda path: rows.append(describe(Module.open(path))), debug=args.debug
     )
     if args.json:
-        import json
-
-        json.dump({"modules": rows}, sys.stdout, indent=2)
-        print()
+        print_json({"modules": rows})
     elif rows:
         print_descriptions(rows)
     return code

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.cli._common import for_each
 from kbtf.cli._inputs import add_modules, find_modules
+from kbtf.cli._json import print_json
 
 if TYPE_CHECKING:
     import argparse
@@ -40,18 +41,15 @@ def run(args: argparse.Namespace) -> int:
         replace_file(args.html, stats.page(found, "kbtf stats").encode())
     if args.json:
         _print_json(found)
-    else:
+    elif sizes:
         sys.stdout.write(stats.text(found))
     return code
 
 
 def _print_json(found: Stats) -> None:
-    import json
-
     document = {
         **found._asdict(),
         "largest": found.largest._asdict() if found.largest else None,
         "histogram": [each._asdict() for each in found.histogram],
     }
-    json.dump(document, sys.stdout, indent=2)
-    print()
+    print_json(document)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbtf.btf import _native
 from kbtf.btf.btf import Btf
 from kbtf.elf import cache
 from kbtf.elf.vmlinux import Base
-from kbtf.errors import BaseError
+from kbtf.errors import BaseError, MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class ShippedBase(NamedTuple):
@@ -29,6 +30,15 @@ class NeedBases(NamedTuple):
     """What a machine answers that lacks contents: their hashes."""
 
     sha256: tuple[str, ...]
+
+
+def require_same_version(version: str) -> None:
+    """MachineError if who sent the work has another kbtf, whose results may be others."""
+    if version != _native.VERSION:
+        raise MachineError(
+            f"a worker has kbtf {_native.VERSION}, this is {version}",
+            hint="install the same version there",
+        )
 
 
 _received: dict[ShippedBase, Base] = {}
@@ -56,6 +66,16 @@ def received(wanted: ShippedBase, contents: Mapping[str, bytes]) -> Base | None:
             del _received[next(iter(_received))]
         _received[wanted] = base
     return base
+
+
+def receive_all(
+    wanted: Iterable[ShippedBase], contents: Mapping[str, bytes]
+) -> dict[ShippedBase, Base] | NeedBases:
+    """All bases that are *wanted*, as `received` has them, or what is missing for that."""
+    found = {base: received(base, contents) for base in set(wanted)}
+    there = {base: known for base, known in found.items() if known is not None}
+    missing = {base.sha256 for base in found if base not in there}
+    return NeedBases(tuple(sorted(missing))) if missing else there
 
 
 def _base(wanted: ShippedBase, contents: Mapping[str, bytes]) -> Base | None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kbtf.btf import _native
 from kbtf.elf.module import Module, read_file
-from kbtf.elf.shipped import NeedBases, ShippedBase, received, shipped
+from kbtf.elf.shipped import (
+    NeedBases,
+    ShippedBase,
+    receive_all,
+    require_same_version,
+    shipped,
+)
 from kbtf.elf.write_many import Chunk
 from kbtf.errors import KbtfError, MachineError, UsageError, os_error
 from kbtf.host.batch import not_written
@@ -56,16 +62,11 @@ def process(package: Package) -> list[Passed | Outcome] | NeedBases:
     The answer depends on nothing but *package*, the plugins that it names and the programs that
     they run.  An Outcome is that of a module that failed.
     """
-    if package.version != _native.VERSION:
-        raise MachineError(
-            f"a worker has kbtf {_native.VERSION}, this is {package.version}",
-            hint="install the same version there",
-        )
-    wanted = {sent.base for sent in package.modules if isinstance(sent.base, ShippedBase)}
-    bases = {base: received(base, package.contents) for base in wanted}
-    missing = tuple(sorted({ref.sha256 for ref, base in bases.items() if base is None}))
-    if missing:
-        return NeedBases(missing)
+    require_same_version(package.version)
+    wanted = (sent.base for sent in package.modules if isinstance(sent.base, ShippedBase))
+    bases = receive_all(wanted, package.contents)
+    if isinstance(bases, NeedBases):
+        return bases
     manager, config = _set_up(package)
     answers: list[Passed | Outcome] = []
     for sent in package.modules:

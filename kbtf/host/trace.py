@@ -148,7 +148,7 @@ def _contents(subject: object) -> dict[str, int]:
         return {"file": hash(subject.data)}
     if not isinstance(subject, Module):
         return {}
-    image = ElfImage(subject.to_bytes())
+    image = ElfImage(subject.to_pieces())
     contents = {s.name: hash(bytes(image.contents(s))) for s in image.sections if s.type}
     # BTF is put into the image at the end; asking for it here would look for a base.
     for name, btf in ((".BTF", subject._btf), (".BTF.base", subject._btf_base)):

@@ -12,22 +12,18 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import NamedTuple
 
-from kbtf.btf.kinds import Kind
+from kbtf.btf.kinds import KFUNC_TAG, Kind
 from kbtf.btf.raw import RawBtf
 from kbtf.kbuild.console import Failure
+from kbtf.kfunc_flags import ARENA_ARG1, ARENA_ARG2, ARENA_RET, FASTCALL, IMPLICIT_ARGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kbtf.btf.btf import Btf, BtfType, Param
     from kbtf.btf_ids import BtfIds
 
-# include/linux/btf.h
-KF_FASTCALL = 1 << 12
-KF_ARENA_RET = 1 << 13
-KF_ARENA_ARGS = (1 << 14, 1 << 15)
-KF_IMPLICIT_ARGS = 1 << 16
-
-_KFUNC, _FASTCALL = "bpf_kfunc", "bpf_fastcall"
+_FASTCALL_TAG = "bpf_fastcall"
+_ARENA_ARGS = (ARENA_ARG1, ARENA_ARG2)
 _IMPLICIT = ("bpf_prog_aux", "btf_struct_meta")
 _ARENA = "address_space(1)"
 _ARENA_SUFFIXES = ("__arena", "__arena__nullable")
@@ -60,7 +56,7 @@ class _Step:
 
     def collect(self) -> None:
         """The kfuncs and their flags: what kfunc sets hold, and what has the tag in any set8."""
-        tagged = {func for func in self.tags if self._has_tag(func, _KFUNC)}
+        tagged = {func for func in self.tags if self._has_tag(func, KFUNC_TAG)}
         slots = {slot.at: slot.name for slot in self.ids.slots if slot.kind is Kind.FUNC}
         for id_set in sorted(self.ids.sets, key=lambda s: s.name, reverse=True):
             if not id_set.is_set8:
@@ -92,15 +88,15 @@ class _Step:
     def transform(self) -> None:
         for func_id in sorted(self.flags):
             flags, func = self.flags[func_id], self.btf[func_id]
-            self._tag(func, _KFUNC)
-            if flags & KF_FASTCALL:
-                self._tag(func, _FASTCALL)
+            self._tag(func, KFUNC_TAG)
+            if flags & FASTCALL:
+                self._tag(func, _FASTCALL_TAG)
             proto = self.btf[func.type or 0]
             returned, params = proto.size_or_type, proto.params
-            if flags & KF_IMPLICIT_ARGS:
-                self._add_impl(func, fastcall=bool(flags & KF_FASTCALL))
+            if flags & IMPLICIT_ARGS:
+                self._add_impl(func, fastcall=bool(flags & FASTCALL))
                 params = tuple(takewhile(lambda param: not self._is_implicit(param), params))
-            if flags & KF_ARENA_RET:
+            if flags & ARENA_RET:
                 returned = self._in_arena(returned, func)
             params = tuple(
                 param._replace(type=self._in_arena(param.type, func))
@@ -127,11 +123,11 @@ class _Step:
         if impl in self.functions:
             return
         impl_id = self.raw.add(Kind.FUNC, impl, func.type or 0, vlen=func.vlen)
-        tags = [tag for tag in self.tags.get(func.id, ()) if tag.name != _KFUNC]
+        tags = [tag for tag in self.tags.get(func.id, ()) if tag.name != KFUNC_TAG]
         for tag in tags:
             self.raw.add(Kind.DECL_TAG, tag.name, impl_id, *tag.words, kind_flag=tag.kind_flag)
-        if fastcall and not self._has_tag(func.id, _FASTCALL):
-            self.raw.add(Kind.DECL_TAG, _FASTCALL, impl_id, _WHOLE)
+        if fastcall and not self._has_tag(func.id, _FASTCALL_TAG):
+            self.raw.add(Kind.DECL_TAG, _FASTCALL_TAG, impl_id, _WHOLE)
 
     def _in_arena(self, pointer: int, func: BtfType) -> int:
         """A pointer to the same type in another address space."""
@@ -185,7 +181,7 @@ class _Step:
 
 
 def _is_arena(param: Param, at: int, flags: int) -> bool:
-    by_flag = at < len(KF_ARENA_ARGS) and flags & KF_ARENA_ARGS[at]
+    by_flag = at < len(_ARENA_ARGS) and flags & _ARENA_ARGS[at]
     return bool(by_flag) or param.name.endswith(_ARENA_SUFFIXES)
 
 

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kbtf import Btf, BtfBuilder, ElfImage, Kind, Module, read_ids, resolve_ids
-from kbtf.bpf.flags import SLEEPABLE, TRUSTED_ARGS
 from kbtf.elf.vmlinux import Base
+from kbtf.kfunc_flags import SLEEPABLE, TRUSTED_ARGS
 from kbtf.testing import ElfSymbol, make_base, make_ids, make_module
 
 if TYPE_CHECKING:

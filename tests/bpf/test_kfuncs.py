@@ -12,7 +12,7 @@ import pytest
 
 from bpf.sets import ALIKE, SET, THREE, Recipe, kfunc, vmlinux
 from kbtf import BtfBuilder, Module
-from kbtf.bpf import flags as kf
+from kbtf import kfunc_flags as kf
 from kbtf.bpf.audit import audit
 from kbtf.bpf.kfuncs import read_kfuncs
 from kbtf.testing import ElfSymbol

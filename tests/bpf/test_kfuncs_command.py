@@ -16,7 +16,7 @@ import kbtf.bpf
 import kbtf.cli.kfuncs
 from bpf.sets import SET, THREE, Recipe, kfunc
 from bpf.test_kfuncs import BROKEN_ITERATORS, BROKEN_KFUNCS
-from kbtf.bpf import flags as kf
+from kbtf import kfunc_flags as kf
 from kbtf.bpf.suffixes import SUFFIXES
 
 KBTF = Path(sys.executable).with_name("kbtf")

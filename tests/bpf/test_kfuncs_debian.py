@@ -16,7 +16,7 @@ import pytest
 from bpf.test_kfuncs_command import run
 from conftest import missing
 from kbtf import Kind, Module, open_btf
-from kbtf.bpf import flags as kf
+from kbtf import kfunc_flags as kf
 from kbtf.bpf.audit import audit
 from kbtf.bpf.audit_args import audit_args, audit_result
 from kbtf.bpf.audit_flags import audit_flags, audit_iterator

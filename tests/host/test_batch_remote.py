@@ -90,7 +90,6 @@ def give(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
         return made
 
     monkeypatch.setattr("kbtf.cli._options.make_manager", with_executor)
-    monkeypatch.setattr("kbtf.cli._executor.make_manager", with_executor)
 
 
 def run(*args: object) -> int:
