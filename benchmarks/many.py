@@ -147,28 +147,24 @@ def measure_one(inputs: Inputs, repeat: int) -> Iterator[Result]:
 
 
 def measure_all_distill(inputs: Inputs, repeat: int) -> Iterator[Result]:
-    tool, listed = str(oracles.libbpf_tool()), [str(path) for path in inputs.tree_splits]
-    files = [str(inputs.tree_base), *listed]
-    times = by_turns(
-        min(repeat, MOST_PAIRS),
-        ["distill", "3", *files],
-        [tool, "bench-distill", *files, "--repeat", "3"],
-    )
-    what = f"{len(listed)} modules in one process; libbpf"
-    yield Result("all-distill", what, "ms", *times, "ratio", 0.35)
+    files = [str(inputs.tree_base), *map(str, inputs.tree_splits)]
+    yield _in_one_process("distill", files, len(inputs.tree_splits), repeat, 0.35)
 
 
 def measure_all_relocate(inputs: Inputs, repeat: int) -> Iterator[Result]:
-    tool = str(oracles.libbpf_tool())
     distilled = inputs.tree_distilled
     files = [str(inputs.tree_base), *(str(path) for pair in distilled for path in pair)]
+    yield _in_one_process("relocate", files, len(distilled), repeat, 0.05)
+
+
+def _in_one_process(name: str, files: list[str], count: int, repeat: int, bar: float) -> Result:
     times = by_turns(
         min(repeat, MOST_PAIRS),
-        ["relocate", "3", *files],
-        [tool, "bench-relocate", *files, "--repeat", "3"],
+        [name, "3", *files],
+        [str(oracles.libbpf_tool()), f"bench-{name}", *files, "--repeat", "3"],
     )
-    what = f"{len(distilled)} modules in one process; libbpf"
-    yield Result("all-relocate", what, "ms", *times, "ratio", 0.05)
+    what = f"{count} modules in one process; libbpf"
+    return Result(f"all-{name}", what, "ms", *times, "ratio", bar)
 
 
 def measure_matrix(inputs: Inputs, repeat: int) -> Iterator[Result]:

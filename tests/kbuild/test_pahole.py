@@ -201,15 +201,20 @@ def test_no_btf_at_all_is_said_though_pahole_calls_it_success(
     assert said == Said(0, "", ["kbtf-pahole: m.ko: pahole wrote no BTF"])
 
 
-def test_a_module_with_an_empty_kfunc_set_is_embedded(
-    fake: Callable[..., Path], run_dir: Path
-) -> None:
+def fake_encoder(fake: Callable[..., Path]) -> None:
+    """A pahole that finds a typedef in every module, and a vmlinux for it."""
     fake("v1.31", 'for a; do case $a in --btf_encode_detached=*) cp split "${a#*=}";; esac; done')
     base = make_base().build()
     Path("vmlinux").write_bytes(base.to_bytes())
     split = BtfBuilder(base)
     split.add_ref(Kind.TYPEDEF, 1, "number")
     Path("split").write_bytes(split.to_bytes())
+
+
+def test_a_module_with_an_empty_kfunc_set_is_embedded(
+    fake: Callable[..., Path], run_dir: Path
+) -> None:
+    fake_encoder(fake)
     Path("m.ko").write_bytes(make_module(ids=make_ids(set8s={"k": []})))
     assert encode("--btf_base", "vmlinux", "m.ko") == Said(0, "", [])
     made = Module.open("m.ko")
@@ -337,12 +342,7 @@ def test_installed_plugins_join_but_for_what_comes_after_kbuild(
     fake: Callable[..., Path], run_dir: Path
 ) -> None:
     """The file is not finished yet: resolve_btfids is still to come."""
-    fake("v1.31", 'for a; do case $a in --btf_encode_detached=*) cp split "${a#*=}";; esac; done')
-    base = make_base().build()
-    Path("vmlinux").write_bytes(base.to_bytes())
-    split = BtfBuilder(base)
-    split.add_ref(Kind.TYPEDEF, 1, "number")
-    Path("split").write_bytes(split.to_bytes())
+    fake_encoder(fake)
     Path("m.ko").write_bytes(make_module())
     site = run_dir / "site"
     (site / "kbtf_mark-1.0.dist-info").mkdir(parents=True)
