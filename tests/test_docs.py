@@ -15,17 +15,11 @@ import pytest
 
 from kbtf.host import hookspecs
 from kbtf.testing import make_module
+from shown import block
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PLUGINS = (ROOT / "docs" / "plugins.md").read_text()
-
-
-def block(name: str) -> str:
-    """The code block of README behind the mark of that name."""
-    _, found, rest = README.partition(f"<!-- test: {name} -->\n")
-    assert found, name
-    return rest.split("```")[1].partition("\n")[2]
 
 
 def normalised(text: str) -> list[str]:
@@ -51,10 +45,10 @@ def run_session(session: str, folder: Path) -> None:
 @pytest.mark.integration
 def test_the_sessions_of_readme_show_what_happens(kfunc_module: Path, tmp_path: Path) -> None:
     shutil.copy(kfunc_module, tmp_path)
-    run_session(block("session"), tmp_path)
+    run_session(block("README.md", "session"), tmp_path)
 
-    (tmp_path / "mark.py").write_text(block("plugin"))
-    run_session(block("plugin session"), tmp_path)
+    (tmp_path / "mark.py").write_text(block("README.md", "plugin"))
+    run_session(block("README.md", "plugin session"), tmp_path)
 
 
 def test_the_check_of_readme_shows_what_happens(corpus: Path, tmp_path: Path) -> None:
@@ -71,12 +65,12 @@ def test_the_check_of_readme_shows_what_happens(corpus: Path, tmp_path: Path) ->
     (boot / "vmlinux-6.12.115+deb12-amd64").write_bytes(lzma.decompress(packed))
     (boot / "config-6.12.115+deb12-amd64").write_text("CONFIG_MODULE_ALLOW_BTF_MISMATCH=y\n")
 
-    run_session(block("check session"), tmp_path)
+    run_session(block("README.md", "check session"), tmp_path)
 
 
 @pytest.mark.integration
 def test_the_python_of_readme_runs(vmlinux: Path, tmp_path: Path) -> None:
-    text = re.sub(r'"/boot/vmlinuz[^"]*"', repr(str(vmlinux)), block("python"))
+    text = re.sub(r'"/boot/vmlinuz[^"]*"', repr(str(vmlinux)), block("README.md", "python"))
     done = subprocess.run(
         [sys.executable, "-P", "-c", text], capture_output=True, text=True, check=True
     )

@@ -15,6 +15,7 @@ import pytest
 from bpf.examples import HERE, make_congestion_control, make_customers
 from conftest import missing
 from oracles import build as oracles
+from shown import block
 
 pytestmark = pytest.mark.integration
 
@@ -77,10 +78,8 @@ def test_the_session_of_the_documentation_shows_what_happens(
 ) -> None:
     from test_docs import normalised
 
-    text = (root / "docs/ksyms.md").read_text()
-    _, found, rest = text.partition("<!-- test: ksyms session -->\n")
-    assert found
-    command, _, shown = rest.split("```")[1].partition("$ ")[2].partition("\n")
+    session = block("docs/ksyms.md", "ksyms session")
+    command, _, shown = session.removeprefix("$ ").partition("\n")
     command = command.replace("/sys/kernel/btf/vmlinux", str(vmlinux))
     env = {**os.environ, "PATH": f"{HERE}:{os.environ['PATH']}"}
     done = subprocess.run(

@@ -18,6 +18,7 @@ from bpf.sets import SET, THREE, Recipe, kfunc
 from bpf.test_kfuncs import BROKEN_ITERATORS, BROKEN_KFUNCS
 from kbtf import kfunc_flags as kf
 from kbtf.bpf.suffixes import SUFFIXES
+from shown import block
 
 KBTF = Path(sys.executable).with_name("kbtf")
 CODE = re.compile(r'(?:_error|_warning|Finding)\(\s*(?:Severity\.\w+, )?"([\w-]+)"')
@@ -190,8 +191,8 @@ def test_the_docs_have_all_flags_and_suffixes(root: Path) -> None:
 def test_the_session_of_the_docs_shows_what_happens(
     kfunc_module: Path, headers: Path, root: Path, run_dir: Path
 ) -> None:
-    text = (root / "docs" / "kfuncs.md").read_text().partition("<!-- test: kfuncs session -->\n")[2]
-    shown = text.split("```")[1].partition("$ kbtf kfuncs kfunc_module.ko\n")[2]
+    session = block("docs/kfuncs.md", "kfuncs session")
+    shown = session.partition("$ kbtf kfuncs kfunc_module.ko\n")[2]
     shutil.copy(kfunc_module, run_dir)
     base = str(headers / "vmlinux")
     subprocess.run([KBTF, "run", "-q", "--base", base, kfunc_module.name], check=True)

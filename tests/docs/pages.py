@@ -20,13 +20,6 @@ def pages() -> list[Path]:
     return found
 
 
-def block(page: str, name: str) -> str:
-    """The code block of a page of the site behind the mark of that name."""
-    _, found, rest = (DOCS / page).read_text().partition(f"<!-- test: {name} -->\n")
-    assert found, name
-    return rest.split("```")[1].partition("\n")[2]
-
-
 def code(text: str) -> list[str]:
     """What a shell or make would run: each line of their blocks, each piece of code in a line."""
     block = re.compile(r"^```(\S*)\n((?:.*\n)*?)```", re.MULTILINE)

@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 import pytest
 
-import test_docs
 from conftest import missing
 from kbuild.kdirs import shadow
 from oracles import build as oracles
+from shown import block
 from vm import kernels, machine
 
-from .pages import block
 from .test_tutorial import commands, environment, guest_files
 
 pytestmark = pytest.mark.vm
@@ -36,7 +35,7 @@ class Step(NamedTuple):
 
 
 def steps(name: str) -> list[Step]:
-    parts = test_docs.block(name).split("$ ")[1:]
+    parts = block("README.md", name).split("$ ")[1:]
     return [Step(command, shown) for command, _, shown in (p.partition("\n") for p in parts)]
 
 
@@ -58,7 +57,7 @@ def test_the_session_of_readme(headers: Path, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "Makefile").write_text("obj-m := counter.o\n")
     for name in ("counter.c", "count.bpf.c"):
-        (folder / name).write_text(block("tutorial.md", name))
+        (folder / name).write_text(block("docs/tutorial.md", name))
     (compile_bpf, _), *_ = commands("link")
     subprocess.run(["sh", "-c", compile_bpf], cwd=folder, env=env, check=True)
 

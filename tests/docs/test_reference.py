@@ -15,8 +15,9 @@ import pytest
 import kbtf
 from kbtf import errors
 from kbtf.cli import COMMANDS
+from shown import block
 
-from .pages import DOCS, ROOT, block, generated
+from .pages import DOCS, ROOT, generated
 
 KBTF = Path(sys.executable).parent / "kbtf"
 
@@ -73,6 +74,6 @@ def test_every_variable_of_kbtf_is_in_the_reference() -> None:
 
 
 def test_the_configuration_shown_is_one(parts: dict[str, Any]) -> None:
-    keys = tomllib.loads(block("reference/configuration.md", "configuration"))
+    keys = tomllib.loads(block("docs/reference/configuration.md", "configuration"))
     for key in keys.keys() - {"plugins"}:
         assert f"| `{key}` |" in parts["configuration"]()

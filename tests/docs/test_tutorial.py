@@ -14,12 +14,11 @@ import pytest
 
 from conftest import missing
 from oracles import build as oracles
+from shown import block
 from test_docs import normalised
 from vm import kernels, machine
 
-from .pages import block
-
-PAGE = "tutorial.md"
+PAGE = "docs/tutorial.md"
 FILES = ("counter.c", "Makefile", "count.bpf.c")
 # What stands around the commands in the machine; a BPF program keeps its module for some tenths of
 # a second after it is gone.
@@ -139,7 +138,7 @@ def test_the_job_of_the_ci_page(headers: Path, tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("obj-m := mymodule.o\n")
     package_an_image(kernel, tmp_path)
     env["PATH"] = f"{tmp_path}/bin:{env['PATH']}"
-    job = block("ci.md", "kernels") + block("ci.md", "job")
+    job = block("docs/ci.md", "kernels") + block("docs/ci.md", "job")
     script = job.replace("/usr/src/linux-headers-R", str(headers))
     done = subprocess.run(["sh", "-ec", script], cwd=tmp_path, env=env, capture_output=True)
 

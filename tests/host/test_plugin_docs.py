@@ -18,25 +18,20 @@ import kbtf
 from kbtf.cli import main
 from kbtf.host import hookspecs
 from kbtf.host.manager import HOOKS
+from shown import block
 
 if TYPE_CHECKING:
     from host.plugin_files import Files
 
 pytest_plugins = ["host.plugin_files"]
 
+PAGE = "docs/plugins.md"
 DEMO = Path(kbtf.__file__).parent / "demo"
 
 
 @pytest.fixture(scope="module")
 def text(root: Path) -> str:
-    return (root / "docs" / "plugins.md").read_text()
-
-
-def marked(text: str, name: str) -> str:
-    """The code block behind the mark of that name."""
-    _, found, rest = text.partition(f"<!-- test: {name} -->\n")
-    assert found, name
-    return rest.split("```")[1].partition("\n")[2]
+    return (root / PAGE).read_text()
 
 
 def run_session(session: str, folder: Path) -> None:
@@ -71,27 +66,26 @@ def test_the_reference_has_all_hooks_with_their_exact_signatures(text: str) -> N
     assert set(types.values()) - {"Any"} <= set(kbtf.__all__)
 
 
-def test_the_trace_shows_what_happens(text: str, root: Path, tmp_path: Path) -> None:
-    readme = (root / "README.md").read_text()
-    (tmp_path / "mark.py").write_text(marked(readme, "plugin"))
+def test_the_trace_shows_what_happens(tmp_path: Path) -> None:
+    (tmp_path / "mark.py").write_text(block("README.md", "plugin"))
     shutil.copy(DEMO / "kfunc_module.ko", tmp_path)
     (tmp_path / "vmlinux.btf").write_bytes(lzma.decompress((DEMO / "vmlinux.btf.xz").read_bytes()))
 
-    run_session(marked(text, "trace"), tmp_path)
+    run_session(block(PAGE, "trace"), tmp_path)
 
 
 def test_the_test_of_a_plugin_passes(text: str, tmp_path: Path) -> None:
     (tmp_path / "budget.py").write_text(text.split("```python\n")[1].partition("```")[0])
-    (tmp_path / "test_budget.py").write_text(marked(text, "fixtures"))
+    (tmp_path / "test_budget.py").write_text(block(PAGE, "fixtures"))
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
 
-    run_session(marked(text, "fixtures session"), tmp_path)
+    run_session(block(PAGE, "fixtures session"), tmp_path)
 
 
 def test_the_error_of_a_plugin_has_its_exit_code(
-    text: str, files: Files, capsys: pytest.CaptureFixture[str]
+    files: Files, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (files.module.parent / "strict.py").write_text(marked(text, "policy"))
+    (files.module.parent / "strict.py").write_text(block(PAGE, "policy"))
 
     assert main(["run", "-p", "./strict.py", str(files.module)]) == 0
     image = kbtf.Module.open(str(files.module)).image

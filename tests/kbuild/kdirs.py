@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from kbtf.testing import make_base
 from oracles.build import Missing, cache_root, need, once, run
+from shown import block
 
 __all__ = [
     "COMPILERS",
@@ -38,21 +39,7 @@ CONFIG = {
 }
 
 # What turns the configuration of a kernel built with gcc into one that clang 14 can work with.
-_CLANG = [
-    "CC=clang",
-    "KCFLAGS=-w",
-    "CONFIG_CC_IS_GCC=",
-    "CONFIG_CC_IS_CLANG=y",
-    "CONFIG_FTRACE_MCOUNT_USE_CC=",
-    "CONFIG_FTRACE_MCOUNT_USE_OBJTOOL=y",
-    "CONFIG_HAVE_OBJTOOL_NOP_MCOUNT=",
-    "CONFIG_MITIGATION_RETHUNK=",
-    "CONFIG_MITIGATION_SLS=",
-    "CONFIG_RETHUNK=",
-    "CONFIG_SLS=",
-    "CONFIG_INIT_STACK_ALL_ZERO=",
-    "CONFIG_INIT_STACK_NONE=y",
-]
+_, _, *_CLANG = block("docs/kbuild.md", "clang").replace("\\\n", " ").split()
 # LLVM=1 alone would do but for Debian's headers, which set CC themselves.
 COMPILERS = {"gcc": [], "clang": _CLANG, "LLVM=1": ["LLVM=1", "LD=ld.lld", *_CLANG]}
 NEEDED = {"gcc": ["gcc"], "clang": ["clang"], "LLVM=1": ["clang", "ld.lld", "llvm-objcopy"]}

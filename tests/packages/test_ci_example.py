@@ -16,7 +16,7 @@ import pytest
 from real import BUILD_PRODUCTS
 from sources import ROOT, copy_sources
 
-from .shown import with_kbtf
+from .tools import with_kbtf
 
 if TYPE_CHECKING:
     from pathlib import Path

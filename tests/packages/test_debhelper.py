@@ -13,14 +13,17 @@ from conftest import missing
 from kbtf import Module
 from kbtf.cli import main
 from oracles.build import Missing, need
+from shown import block
 from signing import make_pair, modinfo, verifies
 
-from .shown import PACKAGING, ROOT, block, with_kbtf
+from .tools import PACKAGING, ROOT, with_kbtf
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
+
+PAGE = "docs/packaging.md"
 
 CONTROL = """\
 Source: mymodule
@@ -57,7 +60,7 @@ def package(tmp_path: Path, headers: Path) -> Path:
     (source / "debian/source/format").write_text("3.0 (native)\n")
     (source / "debian/control").write_text(CONTROL)
     (source / "debian/changelog").write_text(CHANGELOG)
-    (source / "debian/rules").write_text(block("debian/rules"))
+    (source / "debian/rules").write_text(block(PAGE, "debian/rules"))
     (source / "debian/rules").chmod(0o755)
     return source
 
@@ -92,7 +95,7 @@ def test_a_packaged_module_has_valid_btf(package: Path, headers: Path) -> None:
 def test_a_signature_stays_to_the_end(package: Path, headers: Path) -> None:
     pair = make_pair(package.parent, "kbtf tests")
     with (package / "debian/rules").open("a") as rules:
-        rules.write("\n" + block("debian/rules that sign"))
+        rules.write("\n" + block(PAGE, "debian/rules that sign"))
 
     path = build(package, headers, MOK_KEY=str(pair.key), MOK_CERT=str(pair.cert))
 

@@ -14,14 +14,17 @@ from conftest import missing
 from kbtf import Module
 from kbtf.cli import main
 from oracles.build import Missing, need
+from shown import block
 from signing import make_pair, modinfo
 
-from .shown import block, with_kbtf
+from .tools import with_kbtf
 
 if TYPE_CHECKING:
     from signing import Pair
 
 pytestmark = pytest.mark.integration
+
+PAGE = "docs/packaging.md"
 
 SECTIONS = (".BTF", ".BTF.base", ".BTF_ids")
 ALL = set(SECTIONS)
@@ -75,8 +78,8 @@ def test_the_signing_of_the_documentation(run_dir: Path, kfunc_module: Path) -> 
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert sh(block("sign")).endswith("\nmy modules\n")
-    Path("kbtf.toml").write_text(block("sign configuration"))
+    assert sh(block(PAGE, "sign")).endswith("\nmy modules\n")
+    Path("kbtf.toml").write_text(block(PAGE, "sign configuration"))
     sh("kbtf run mymodule.ko")
     assert modinfo(Path("mymodule.ko"))["sig_hashalgo"] == "sha512"
 

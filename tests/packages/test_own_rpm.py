@@ -15,7 +15,7 @@ from kbtf.cli import COMMANDS
 from oracles.build import Missing, need
 from sources import ROOT, copy_sources
 
-from .shown import with_kbtf
+from .tools import with_kbtf
 
 if TYPE_CHECKING:
     from pathlib import Path

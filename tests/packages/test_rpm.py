@@ -13,11 +13,14 @@ from conftest import missing
 from kbtf import Module
 from kbtf.cli import main
 from oracles.build import Missing, need
+from shown import block
 from signing import make_pair, modinfo, verifies
 
-from .shown import PACKAGING, block, with_kbtf
+from .tools import PACKAGING, with_kbtf
 
 pytestmark = pytest.mark.integration
+
+PAGE = "docs/packaging.md"
 
 SECTIONS = (".BTF", ".BTF.base", ".BTF_ids")
 HEAD = """\
@@ -49,7 +52,7 @@ def build(folder: Path, kfunc_module: Path, *before: str, macros: str | None = N
     """Builds a package with the %install section of the documentation; the module in it."""
     release = Module.open(str(kfunc_module)).release
     spec, loaded = folder / "mymodule.spec", folder / "macros.kbtf"
-    lines = [HEAD, f"%global kver {release}", *before, DESCRIPTION, block("spec"), FILES]
+    lines = [HEAD, f"%global kver {release}", *before, DESCRIPTION, block(PAGE, "spec"), FILES]
     spec.write_text("\n".join(lines))
     loaded.write_text(macros or (PACKAGING / "rpm/macros.kbtf").read_text())
     (folder / "BUILD").mkdir()
@@ -84,7 +87,7 @@ def test_modules_are_signed_behind_all_that_strips_them(
     tmp_path: Path, kfunc_module: Path, vmlinux: Path, debuginfo: str
 ) -> None:
     pair = make_pair(tmp_path, "kbtf tests")
-    sign = block("spec that signs").replace("/etc/pki/mok.key", str(pair.key))
+    sign = block(PAGE, "spec that signs").replace("/etc/pki/mok.key", str(pair.key))
     sign = sign.replace("/etc/pki/mok.pem", str(pair.cert))
 
     path = build(tmp_path, kfunc_module, sign, debuginfo)

@@ -14,7 +14,7 @@ import pytest
 from kbtf.cli import COMMANDS
 from sources import copy_sources
 
-from .shown import with_kbtf
+from .tools import with_kbtf
 
 pytestmark = pytest.mark.integration
 GIT = ("git", "-c", "user.name=nobody", "-c", "user.email=nobody@example.org")

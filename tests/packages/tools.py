@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""What docs/packaging.md shows, for it is what the tests run, and the programs to run it with."""
+"""Where the files for distributors are, and the programs to run them with."""
 
 from __future__ import annotations
 
@@ -7,18 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["PACKAGING", "ROOT", "block", "with_kbtf"]
+__all__ = ["PACKAGING", "ROOT", "with_kbtf"]
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGING = ROOT / "packaging"
-
-
-def block(name: str) -> str:
-    """The code block behind the mark of that name."""
-    text = (ROOT / "docs" / "packaging.md").read_text()
-    _, found, rest = text.partition(f"<!-- test: {name} -->\n")
-    assert found, name
-    return rest.split("```")[1].partition("\n")[2]
 
 
 def with_kbtf(**more: str) -> dict[str, str]:
