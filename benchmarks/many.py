@@ -70,7 +70,7 @@ def shell(inputs: Inputs, command: str) -> Run:
 def pairs(repeat: int, ours: Callable[[], Run], theirs: Callable[[], Run]) -> list[tuple[Run, Run]]:
     """Runs by turns, after one of each that warms up."""
     ours(), theirs()
-    return [(ours(), theirs()) for _ in range(min(repeat, MOST_PAIRS))]
+    return [(ours(), theirs()) for _ in range(repeat)]
 
 
 def compare(
@@ -110,9 +110,10 @@ def measure_tree(inputs: Inputs, repeat: int) -> Iterator[Result]:
         return kbtf_run(inputs, subject, None, "-j2")
 
     what = f"kbtf run -j2 --distill always, {inputs.tree_count} modules"
-    yield compare("tree", f"{what}; cp -r, sync", pairs(repeat, run, copy), "ratio", 3)
+    few = min(repeat, MOST_PAIRS)
+    yield compare("tree", f"{what}; cp -r, sync", pairs(few, run, copy), "ratio", 3)
     yield Result("tree-memory", f"{what}: the largest worker", "MB", max(peaks), None, "most", 80)
-    yield compare("tree-in-place", f"{what}; cp -r", pairs(repeat, in_place, copy), "ratio", None)
+    yield compare("tree-in-place", f"{what}; cp -r", pairs(few, in_place, copy), "ratio", None)
 
 
 def measure_chain(inputs: Inputs, repeat: int) -> Iterator[Result]:
@@ -127,7 +128,7 @@ def measure_chain(inputs: Inputs, repeat: int) -> Iterator[Result]:
         return kbtf_run(inputs, inputs.tree, inputs.new_folder(), "-j2")
 
     what = f"kbtf run -j2, {inputs.tree_count} modules; the peers' chain, xargs -P2"
-    yield compare("chain", what, pairs(repeat, ours, theirs), "ratio", 0.1)
+    yield compare("chain", what, pairs(min(repeat, MOST_PAIRS), ours, theirs), "ratio", 0.1)
 
 
 def measure_one(inputs: Inputs, repeat: int) -> Iterator[Result]:
@@ -142,7 +143,7 @@ def measure_one(inputs: Inputs, repeat: int) -> Iterator[Result]:
         def ours(module: Path = module) -> Run:
             return kbtf_run(inputs, module, inputs.new_folder())
 
-        runs = pairs(max(repeat, 15) if bar == 45 else repeat, ours, theirs)
+        runs = pairs(repeat, ours, theirs)
         yield compare(f"one-{name}", f"kbtf run, {name}; the chain", runs, compared, bar)
 
 
