@@ -8,10 +8,11 @@ Slots are 32-bit words in the byte order of the ELF file; offsets here count wor
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.kinds import Kind
 from kbtf.errors import BtfIdsError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,7 +5,7 @@ Source: include/linux/btf.h; the commits are those that brought each flag.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from kbtf.record import NamedTuple
 
 
 class Flag(NamedTuple):

@@ -5,11 +5,12 @@ Source: tools/lib/bpf/libbpf.c (bpf_object__collect_externs, find_extern_btf_id,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.bpf.proto import essential_name, skip_modifiers
 from kbtf.btf.kinds import Kind
 from kbtf.errors import BtfError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

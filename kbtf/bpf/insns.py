@@ -6,10 +6,11 @@ tools/lib/bpf/gen_loader.c (emit_relo_kfunc_btf, emit_relo_ksym_btf, cleanup_rel
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.bpf.kernel import VMLINUX
 from kbtf.bpf.resolve import Loader, Resolution, Status
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

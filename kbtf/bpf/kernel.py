@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.kinds import KFUNC_TAG, Kind
 from kbtf.btf.relocate import relocate_with_ids
@@ -14,6 +14,7 @@ from kbtf.elf.files import Source
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import located
 from kbtf.errors import UsageError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

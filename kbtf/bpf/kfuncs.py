@@ -7,7 +7,7 @@ is the id that says which function is meant, before that it is the symbol.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.bpf.proto import declaration
 from kbtf.btf import _native
@@ -15,6 +15,7 @@ from kbtf.btf.kinds import Kind
 from kbtf.btf_ids import PREFIX, SECTION, TRACEPOINT_LISTS, read_ids
 from kbtf.elf.module import located
 from kbtf.errors import BtfError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from kbtf.btf.btf import Btf, BtfType

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.bpf.externs import KSYMS
 from kbtf.bpf.insns import Written, write
@@ -10,6 +10,7 @@ from kbtf.bpf.kernel import VMLINUX
 from kbtf.bpf.limits import Limit, limits
 from kbtf.bpf.programs import Program, read_programs
 from kbtf.bpf.resolve import Loader, Resolution, Status, resolve
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,10 +6,11 @@ Source: kernel/bpf/verifier.c (MAX_KFUNC_DESCS, MAX_KFUNC_BTFS), include/linux/b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.bpf.kernel import VMLINUX
 from kbtf.bpf.resolve import Loader, Resolution, Status
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

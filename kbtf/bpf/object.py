@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.bpf.externs import Extern, read_externs
 from kbtf.btf.btf import Btf
 from kbtf.elf.image import ET_REL, SHT_PROGBITS, SHT_SYMTAB, ElfImage
 from kbtf.elf.module import located
 from kbtf.errors import ElfError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,12 @@ Source: tools/lib/bpf/libbpf.c (bpf_object__relocate, bpf_object__reloc_code).
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.bpf.object import CALL, PSEUDO_CALL
 from kbtf.btf.kinds import Kind
 from kbtf.errors import ElfError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

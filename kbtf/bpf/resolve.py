@@ -8,12 +8,13 @@ bpf_object__relocate_data), tools/lib/bpf/gen_loader.c, kernel/bpf/btf.c (bpf_fi
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.bpf.externs import ksyms
 from kbtf.bpf.proto import declaration, difference, skip_modifiers
 from kbtf.btf.kinds import Kind
 from kbtf.errors import BtfError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

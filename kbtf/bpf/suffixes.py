@@ -7,7 +7,8 @@ commits that brought the later ones.  A suffix counts only behind something: ``_
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+
+from kbtf.record import NamedTuple
 
 
 class Fits(Enum):

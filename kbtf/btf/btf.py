@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import mmap
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf._native import Index
 from kbtf.btf.kinds import KINDS, Kind
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

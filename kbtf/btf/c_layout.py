@@ -7,11 +7,12 @@ low, there was padding or a larger alignment, and padding is what is written.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.btf import Btf, BtfType, Member
 from kbtf.btf.c_order import COMPOSITES, ENUMS
 from kbtf.btf.kinds import Kind
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

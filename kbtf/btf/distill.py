@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from typing import NamedTuple
 
 from kbtf.btf import _native
 from kbtf.btf.btf import Btf
+from kbtf.record import NamedTuple
 
 
 class Distilled(NamedTuple):

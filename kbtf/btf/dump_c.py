@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.c_decl import Writer
 from kbtf.btf.c_layout import Layout, pointer_size
 from kbtf.btf.c_names import Names, identifier
 from kbtf.btf.c_order import COMPOSITES, ENUMS, Order, Types
 from kbtf.btf.kinds import KFUNC_TAG, Kind
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ Source: include/uapi/linux/btf.h and Documentation/bpf/btf.rst.  The C core keep
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
 
 from kbtf.btf import _native
+from kbtf.record import NamedTuple
 
 
 class Kind(IntEnum):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from typing import NamedTuple
 
 from kbtf.btf import _native
 from kbtf.btf.btf import Btf, BtfType
 from kbtf.btf.kinds import Kind
 from kbtf.errors import RelocationError
+from kbtf.record import NamedTuple
 
 
 class Relocation(NamedTuple):

@@ -7,9 +7,10 @@ Source: btf_parse_hdr(), btf_check_all_metas() and btf_check_type_tags() in kern
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kbtf.btf.kinds import Kind
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf import _native
 from kbtf.btf.kinds import Kind
 from kbtf.btf.rules import MAX_NAME_OFFSET, MAX_TYPES, rules_of
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

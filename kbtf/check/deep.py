@@ -7,7 +7,7 @@ that was compiled for the old layout does not change with the BTF.
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.kinds import Kind
 from kbtf.btf.relocate import relocate
@@ -16,6 +16,7 @@ from kbtf.check.reach import reach
 from kbtf.check.same import Same
 from kbtf.check.spell import QUALIFIERS, counted, skip, spell
 from kbtf.check.uses import c_name
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.distill import distill
 from kbtf.btf.kinds import Kind
 from kbtf.check.spell import counted
 from kbtf.check.uses import by_value, c_name
 from kbtf.errors import BtfError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.rules import rules_of
 from kbtf.btf.support import module_btf_support
 from kbtf.elf.find import find_base
 from kbtf.elf.vmlinux import open_base
 from kbtf.errors import BaseNotFoundError, KbtfError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from kbtf.btf.btf import Btf

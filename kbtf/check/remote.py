@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.check.judge import failed, judge
 from kbtf.check.kernel import kernel_of
@@ -16,6 +16,7 @@ from kbtf.elf.shipped import (
 )
 from kbtf.elf.vmlinux import Base
 from kbtf.errors import KbtfError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from kbtf.check.kernel import Kernel

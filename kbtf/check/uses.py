@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.kinds import Kind
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.errors import KbtfError, UsageError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     import argparse

@@ -6,10 +6,11 @@ import argparse
 import os
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.cli import COMMANDS
 from kbtf.cli._parser import command_parser, root_parser
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from typing import NoReturn

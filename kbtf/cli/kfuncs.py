@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kbtf.cli._json import print_json
 from kbtf.errors import BaseError, BaseNotFoundError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     import argparse

@@ -12,7 +12,8 @@ import mmap
 import os
 import stat
 from contextlib import suppress
-from typing import NamedTuple
+
+from kbtf.record import NamedTuple
 
 MAX_ENTRIES = 32
 MAX_BYTES = 512 << 20

@@ -7,13 +7,14 @@ mapped, so that a kernel of 60 MB costs the memory of its BTF only.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.btf import Btf
 from kbtf.elf.files import scratch_files
 from kbtf.elf.image import ET_REL, SHT_NOBITS, ElfImage
 from kbtf.elf.release import banner_release
 from kbtf.errors import BaseError, ElfError, KbtfError, MachineError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     import mmap

@@ -7,10 +7,11 @@ replaced stays where it is.  Source: System V ABI (gABI) chapters 4 and 5.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.elf.pieces import Pieces
 from kbtf.errors import ElfError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     import mmap

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf import _native
 from kbtf.btf.btf import Btf
@@ -20,6 +20,7 @@ from kbtf.errors import (
     SignedError,
     os_error,
 )
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

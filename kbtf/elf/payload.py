@@ -7,10 +7,11 @@ kernel.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.elf.unpack import FORMATS, recognise
 from kbtf.errors import BaseError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     import mmap

@@ -5,13 +5,14 @@ Each machine keeps those that it was sent in its cache, so that a base of megaby
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf import _native
 from kbtf.btf.btf import Btf
 from kbtf.elf import cache
 from kbtf.elf.vmlinux import Base
 from kbtf.errors import BaseError, MachineError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import struct
 import sys
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kbtf.errors import KbtfError, MachineError
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

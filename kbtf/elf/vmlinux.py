@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from kbtf.btf.btf import Btf
 from kbtf.elf import cache as cached
@@ -11,6 +10,7 @@ from kbtf.elf.contents import Found, Wanted, btf_in_place, unpacked_btf
 from kbtf.elf.files import Source
 from kbtf.elf.release import boot_release, path_release
 from kbtf.errors import BtfError, KbtfError, MisfitError, os_error
+from kbtf.record import NamedTuple
 
 _MAYBE_SPLIT = "if this is split BTF, that of a module, it takes the base it was made with"
 

@@ -12,11 +12,12 @@ import fcntl
 import os
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.elf.attributes import copy_attributes
 from kbtf.elf.pieces import Pieces
 from kbtf.errors import KbtfError, MachineError, os_error
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

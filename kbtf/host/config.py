@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kbtf.errors import PluginError, UsageError, os_error
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     import argparse

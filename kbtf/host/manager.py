@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -16,6 +16,7 @@ from kbtf.errors import KbtfError, PluginError, UsageError, os_error
 from kbtf.host import hookspecs
 from kbtf.host.installed import EntryPoint, installed_plugins
 from kbtf.host.markers import PROJECT
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.btf import Btf
 from kbtf.btf_ids import read_ids
@@ -13,6 +13,7 @@ from kbtf.elf.module import Module, located, read_file
 from kbtf.elf.pieces import Pieces
 from kbtf.elf.write import Written, replace_file
 from kbtf.errors import KbtfError, os_error
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

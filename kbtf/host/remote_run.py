@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kbtf.btf import _native
 from kbtf.elf.module import Module, read_file
@@ -21,6 +21,7 @@ from kbtf.host.config import Config
 from kbtf.host.manager import BUILT_IN, Manager, make_manager
 from kbtf.host.pipeline import PHASES, Passed, failed, find_base, pass_through, write_out
 from kbtf.host.remote import about, run_on
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

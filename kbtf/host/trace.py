@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module
@@ -14,6 +14,7 @@ from kbtf.host.config import OptionGroup
 from kbtf.host.manager import HOOKS, in_words
 from kbtf.host.markers import hookimpl
 from kbtf.host.pipeline import Output
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.elf.module import read_file
 from kbtf.elf.write import replace_file
 from kbtf.errors import KbtfError
 from kbtf.kbuild.make import Make, builds_modules, built_modules
 from kbtf.kbuild.stamp import drop_outdated, drop_processed, write_stamp
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -12,10 +12,11 @@ import os
 import shlex
 import shutil
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.elf.write import replace_file
 from kbtf.errors import KbtfError, ToolError, os_error
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.support import ModuleBtf, module_btf_support
 from kbtf.elf.find import find_base
@@ -12,6 +12,7 @@ from kbtf.elf.vmlinux import open_base
 from kbtf.errors import BaseNotFoundError, KbtfError
 from kbtf.kbuild.kdir import read_config, release_of, require_kdir
 from kbtf.plugins import pahole as encoder
+from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

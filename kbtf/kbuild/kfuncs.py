@@ -10,12 +10,12 @@ looked for in the base and the split first.
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import NamedTuple
 
 from kbtf.btf.kinds import KFUNC_TAG, Kind
 from kbtf.btf.raw import RawBtf
 from kbtf.kbuild.console import Failure
 from kbtf.kfunc_flags import ARENA_ARG1, ARENA_ARG2, ARENA_RET, FASTCALL, IMPLICIT_ARGS
+from kbtf.record import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ dwarf_loader.c of pahole say what each version knows).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from kbtf.record import NamedTuple
 
 FEATURES_SINCE = (1, 26)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.elf.files import Source
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module, located
 from kbtf.elf.unpack import recognise
+from kbtf.record import NamedTuple
 from kbtf.report.words import plural, visible
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from kbtf.elf.image import ET_REL, SHF_ALLOC, SHT_PROGBITS, SHT_SYMTAB
+from kbtf.record import NamedTuple
 
 _SHT_STRTAB = 3
 _EM_X86_64 = 62

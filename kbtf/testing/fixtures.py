@@ -9,11 +9,12 @@ import contextlib
 import io
 import os
 import signal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kbtf.btf.btf import Btf
+from kbtf.record import NamedTuple
 from kbtf.testing.elfwriter import write_elf
 from kbtf.testing.modules import make_base, make_ids, make_kfuncs, make_module
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.btf.builder import BtfBuilder
 from kbtf.btf.kinds import Kind
 from kbtf.btf_ids import SET8_KFUNCS
+from kbtf.record import NamedTuple
 from kbtf.testing.elfwriter import ElfSymbol, write_elf
 
 if TYPE_CHECKING:
