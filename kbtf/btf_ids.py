@@ -151,7 +151,7 @@ def read_ids(image: ElfImage) -> BtfIds | None:
     if section is None or contents is None:
         return None
     if len(contents) % 4:
-        raise BtfIdsError(f"{len(contents)} bytes are no whole words", where=SECTION)
+        raise BtfIdsError(f"{len(contents)} bytes are not a whole number of words", where=SECTION)
     order = ">" if image.byte_order == "big" else "<"
     words = struct.unpack(f"{order}{len(contents) // 4}I", contents)
     slots, sets, lists = [], [], []
@@ -179,11 +179,11 @@ def read_ids(image: ElfImage) -> BtfIds | None:
 def _word_of(symbol: str, offset: int, nr_words: int) -> int:
     if not 0 <= offset < 4 * nr_words:
         raise BtfIdsError(
-            f"symbol {symbol} is outside the section (offset {offset}, {4 * nr_words} bytes)",
+            f"symbol {symbol} (offset {offset}) is outside the section ({4 * nr_words} bytes)",
             where=SECTION,
         )
     if offset % 4:
-        raise BtfIdsError(f"symbol {symbol} is not aligned (offset {offset})", where=SECTION)
+        raise BtfIdsError(f"symbol {symbol} (offset {offset}) is not aligned to 4", where=SECTION)
     return offset // 4
 
 
@@ -199,10 +199,12 @@ def _read_set(symbol: str, name: str, is_set8: bool, at: int, size: int, nr_word
     element = 8 if is_set8 else 4
     if not name:
         raise BtfIdsError(f"symbol {symbol} names no set", where=SECTION)
-    if size < element or at + size // 4 > nr_words:
+    if size < element:
+        raise BtfIdsError(f"set {name}: {size} bytes are too few for its count", where=SECTION)
+    if at + size // 4 > nr_words:
         raise BtfIdsError(
-            f"set {name} is outside the section (offset {4 * at}, {size} bytes, "
-            f"the section has {4 * nr_words})",
+            f"set {name} (offset {4 * at}, {size} bytes) reaches past the end of the section "
+            f"({4 * nr_words} bytes)",
             where=SECTION,
         )
     return IdSet(name, at, size // element - 1, is_set8)

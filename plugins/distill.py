@@ -47,14 +47,14 @@ def kbtf_distill(module: Module, config: Config) -> None:
     distilled = distill(btf)
     if not len(distilled.base):
         distilled = _pin_a_type(distilled, module.base)
-        module.note("it refers to no type of the kernel; int is pinned in .BTF.base")
+        module.note("refers to no type of the kernel; int is pinned in .BTF.base")
     try:
         relocate(distilled.split, module.base)
     except RelocationError as error:
         # Some types cannot be found by name even in the base that they come from.
         if config["distill"] == "always":
             raise
-        module.warn(f"keeps plain split BTF, for its distilled BTF could not be relocated: {error}")
+        module.warn(f"keeps plain split BTF, for its distilled BTF cannot be relocated: {error}")
         return
     _move_ids(module, btf, distilled)
     module.set_btf(distilled.split, distilled.base)
@@ -72,7 +72,7 @@ def _wanted(module: Module, mode: str) -> bool:
     if support is ModuleBtf.EXACT:
         what = "this kernel cannot relocate BTF (before 6.11)"
     else:
-        what = "this kernel takes no module BTF (no CONFIG_DEBUG_INFO_BTF_MODULES)"
+        what = "this kernel takes no module BTF (CONFIG_DEBUG_INFO_BTF_MODULES is not set)"
     if mode == "always":
         module.warn(f"{what}; distilled all the same")
         return True
@@ -107,10 +107,10 @@ def _move_ids(module: Module, old: Btf, distilled: Distilled) -> None:
     why = ids_mismatch(ids, old)
     if why:
         raise BtfIdsError(
-            f"resolved against another base than {module.found_base.source}: {why}",
+            f"is not resolved against {module.found_base.source}: {why}",
             file=module.path,
             where=".BTF_ids",
-            hint="name the base that resolve_btfids was given with --base, or link anew",
+            hint="name with --base what resolve_btfids was given, or link the module anew",
         )
     moved = rewrite_ids(ids, distilled.new_id)
     module.btf_ids = moved.ids.to_bytes()

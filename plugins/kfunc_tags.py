@@ -37,7 +37,7 @@ def kbtf_after_link(module: Module, config: Config) -> None:
     missing = _untagged(btf, _kfuncs(ids))
     if missing:
         module.set_btf(_tagged(btf, missing), module.btf_base)
-        module.note(f"tagged {len(missing)} kfuncs")
+        module.note(f"kfuncs tagged: {len(missing)}")
 
 
 def _kfuncs(ids: BtfIds) -> list[str]:

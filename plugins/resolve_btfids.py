@@ -25,10 +25,10 @@ def kbtf_resolve_btfids(module: Module, config: Config) -> None:
         if why:
             base = ".BTF.base" if module.has_btf_base else module.found_base.source
             raise BtfIdsError(
-                f"not resolved against {base}: {why}",
+                f"is not resolved against {base}: {why}",
                 file=module.path,
                 where=".BTF_ids",
-                hint="name the base that resolve_btfids was given with --base, or link anew",
+                hint="name with --base what resolve_btfids was given, or link the module anew",
             )
         module.note(".BTF_ids: already resolved")
     else:

@@ -48,7 +48,7 @@ def kbtf_add_options(group: OptionGroup) -> None:
 @hookimpl
 def kbtf_configure(config: Config) -> None:
     if config["hash"] and not config["sign"]:
-        raise UsageError("hash is an option of sign", hint="give --sign KEY CERT too")
+        raise UsageError("--hash is for --sign", hint="use --sign KEY CERT too")
     config.files += [path for path in config["sign"] or () if not path.startswith(_URI)]
 
 
@@ -98,7 +98,7 @@ def _sign_file(folders: list[str]) -> str:
             return path
     looked = ", ".join(f"{folder}/{_SIGN_FILE}" for folder in (*folders, *_OTHERS))
     raise ToolError(
-        f"no sign-file, looked for {looked}",
+        f"no sign-file was found, looked for {looked}",
         hint="install the kernel's headers (Debian: linux-kbuild), or name others with -C",
     )
 
@@ -112,7 +112,7 @@ def _readable_key(key: str) -> str:
         encrypted = b"ENCRYPTED" in file.read()
     if encrypted and "KBUILD_SIGN_PIN" not in os.environ:
         raise ToolError(
-            "the key is encrypted", file=key, hint="give its passphrase in $KBUILD_SIGN_PIN"
+            "the key is encrypted", file=key, hint="set $KBUILD_SIGN_PIN to its passphrase"
         )
     return path
 
@@ -121,7 +121,7 @@ def _readable(path: str) -> str:
     """*path* in a form that is no option, once it is known that the file can be read."""
     with open(path, "rb", opener=_open_at_once):
         if not os.path.isfile(path):
-            raise KbtfError("is no regular file", file=path)
+            raise KbtfError("is not a regular file", file=path)
     return os.path.abspath(path)
 
 

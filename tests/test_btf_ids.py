@@ -218,8 +218,8 @@ BAD = {
     "outside the section": (ElfSymbol("__BTF_ID__func__f__1", ".BTF_ids", 8), "outside"),
     "before the section": (ElfSymbol("__BTF_ID__func__f__1", ".BTF_ids", 2**64 - 4), "outside"),
     "not aligned": (ElfSymbol("__BTF_ID__func__f__1", ".BTF_ids", 2), "aligned"),
-    "a set that is longer": (ElfSymbol("__BTF_ID__set__s", ".BTF_ids", 0, 12), "outside"),
-    "a set without its count": (ElfSymbol("__BTF_ID__set8__s", ".BTF_ids", 0, 4), "outside"),
+    "a set that is longer": (ElfSymbol("__BTF_ID__set__s", ".BTF_ids", 0, 12), "past the end"),
+    "a set without its count": (ElfSymbol("__BTF_ID__set8__s", ".BTF_ids", 0, 4), "too few"),
     "a set without name": (ElfSymbol("__BTF_ID__set__", ".BTF_ids", 0, 8), "no set"),
 }
 

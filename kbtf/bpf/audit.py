@@ -57,7 +57,7 @@ def _audit_module(kfuncs: Kfuncs) -> Iterator[Finding]:
         yield _error("outside", symbol, text, "use the macros of linux/btf_ids.h")
     if kfuncs.btf is None and (registers or kfuncs.has_ids):
         text = "it has kfunc sets but no BTF: its kfuncs cannot be registered"
-        yield _error("no-btf", kfuncs.path, text, "run kbtf run on the module as linked")
+        yield _error("no-btf", kfuncs.path, text, "run 'kbtf run' on the module as linked")
     if kfuncs.has_ids and not kfuncs.groups:
         text = "the symbols of .BTF_ids are not there, so that nothing can be said of it"
         yield _warning("no-symbols", kfuncs.path, text)
@@ -114,7 +114,7 @@ def _audit_tags(btf: Btf | None, offered: set[int]) -> Iterator[Finding]:
         text = f"{without} of {counted(len(offered), 'kfunc')} "
         text += f"{'has' if without == 1 else 'have'} no declaration tag bpf_kfunc; kernels do not "
         text += "need it, bpftool lists kfuncs by it"
-        yield Finding(Severity.NOTE, "no-tag", text, hint="use --kfunc-tags of kbtf run")
+        yield Finding(Severity.NOTE, "no-tag", text, hint="run 'kbtf run --kfunc-tags' on it")
 
 
 def _error(code: str, symbol: str, text: str, hint: str | None = None) -> Finding:

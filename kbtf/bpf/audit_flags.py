@@ -90,7 +90,7 @@ def _why_no_iterator(
     if target is None or not is_iterator(target):
         return "iter-arg", "does not take a pointer to a struct bpf_iter_<type> first"
     if not target.size or target.size % 8:
-        return "iter-size", f"iterates in a struct of {target.size} bytes, no multiple of 8"
+        return "iter-size", f"iterates in a struct of {target.size} bytes, not a multiple of 8"
     name = f"{target.name}_{_ROLES[role]}"
     if func.name != name[:_LONGEST_NAME]:
         return "iter-name", f"is not called {name}, as {flag_names(role)[0]} asks for"
@@ -122,7 +122,7 @@ def _audit_references(func: BtfType, proto: BtfType, flags: int) -> Iterator[Fin
         text = f"{func.name} has KF_ACQUIRE but returns {spelt}, not a pointer to a struct"
         yield _error("acquire", func, text + _REFUSED)
     if flags & RET_NULL and (target is None or target.kind is Kind.UNKN):
-        text = f"{func.name} has KF_RET_NULL but returns {spelt}, which is no pointer to the "
+        text = f"{func.name} has KF_RET_NULL but returns {spelt}, which is not a pointer to the "
         yield _warning("ret-null", func, f"{text}verifier")
     if flags & RELEASE:
         takes = [pointee(btf, param.type) for param in proto.params]
@@ -157,7 +157,7 @@ def _audit_arena(func: BtfType, proto: BtfType, flags: int) -> Iterator[Finding]
     for at, flag in enumerate((ARENA_RET, ARENA_ARG1, ARENA_ARG2)):
         if flags & flag and (at >= len(types) or pointee(func.btf, types[at]) is None):
             what = f"argument {at}" if at else "the result"
-            text = f"{func.name} has {flag_names(flag)[0]}, but {what} is no pointer"
+            text = f"{func.name} has {flag_names(flag)[0]}, but {what} is not a pointer"
             yield _warning("arena", func, text)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_DTORS = 255  # one less than BTF_DTOR_KFUNC_MAX_CNT
 _REFUSED = "the kernel refuses to register the destructors"
-_RUN = "run kbtf run on it"
+_RUN = "run 'kbtf run' on it"
 _ANEW = "link the module anew"
 
 
@@ -75,7 +75,9 @@ def _audit_dtor(what: str, entry: Entry, slot: Slot) -> Iterator[Finding]:
     # The kernel looks at the types themselves here, through no typedef and no const.
     takes = [func.btf[param.type].kind for param in proto.params]
     if proto.size_or_type or takes != [Kind.PTR]:
-        text = f"{what}: {entry.prototype or func.name} is no destructor, which returns void and "
+        text = (
+            f"{what}: {entry.prototype or func.name} is not a destructor, which returns void and "
+        )
         yield _error("dtor", func.name, f"{text}takes one pointer; {_REFUSED}")
 
 

@@ -26,9 +26,7 @@ def audit_names(
         if vmlinux is not None and vmlinux.find(func.name, Kind.FUNC) is not None:
             text = f"vmlinux has a function {func.name} too: programs that call it get that one, "
             text += "never the module's"
-            yield Finding(
-                Severity.ERROR, "name-taken", text, type=func.name, hint="give it another name"
-            )
+            yield Finding(Severity.ERROR, "name-taken", text, type=func.name, hint="rename it")
         for name, btf in others.items():
             if any(one.id >= btf.start_id for one in btf.find_all(func.name, Kind.FUNC)):
                 text = (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_KFUNCS = 256  # BTF_KFUNC_SET_MAX_CNT
 _REFUSED = "the kernel refuses to register the set"
-_RUN = "run kbtf run on it"
+_RUN = "run 'kbtf run' on it"
 _ANEW = "link the module anew"
 
 
@@ -75,7 +75,7 @@ def _audit_ids(group: Group, kfuncs: Kfuncs) -> Iterator[Finding]:
         yield _error("ids-no-func", group.name, text, hint)
     for entry in group.entries:
         if entry.id and entry.func is None:
-            text = f"set {group.name}: id {entry.id} is {described(entry)}, no kfunc; "
+            text = f"set {group.name}: id {entry.id} is {described(entry)}, not a kfunc; "
             # btf_relocate_id() does not compare an id with the length of its map
             reads_on = kfuncs.is_distilled and entry.kind is None
             text += "the kernel reads past the end of its map of ids" if reads_on else _REFUSED

@@ -62,7 +62,7 @@ def read_externs(symbols: Iterable[Symbol], btf: Btf | None) -> tuple[Extern, ..
         return ()
     if btf is None:
         raise BtfError(
-            f"has externs ({undefined[0][1].name}) but no .BTF", hint="compile it with -g"
+            f"has externs ({undefined[0][1].name}) but no section .BTF", hint="compile it with -g"
         )
     sections = _sections(btf)
     declared = _declarations(btf, {symbol.name for _, symbol in undefined})
@@ -105,7 +105,7 @@ def _extern(
     if t is None:
         raise BtfError("is not in the object's .BTF", where=where, hint="compile it with -g")
     if t.linkage != _EXTERN:
-        raise BtfError(f"type [{t.id}] of .BTF says that it is no extern", where=where)
+        raise BtfError(f"type [{t.id}] of .BTF says that it is not an extern", where=where)
     section = sections.get(t.id)
     if section is None or section.name not in (KSYMS, KCONFIG):
         place = f"section {section.name}" if section is not None else "no section"

@@ -99,7 +99,7 @@ def read_object(data: Data, path: str = "<memory>") -> BpfObject:
     with located(path):
         image = ElfImage(data)
         if image.type != ET_REL or image.machine not in _MACHINES or image.bits != 64:
-            raise ElfError("not a BPF object (ELF64, relocatable, machine BPF)")
+            raise ElfError("is not a BPF object (ELF64, relocatable, machine BPF)")
         if not any(s.type == SHT_SYMTAB for s in image.sections):
             raise ElfError("has no symbol table", hint="use the object before it is stripped")
         symbols = tuple(image.symbols())
@@ -137,7 +137,7 @@ def _function(section: Section, symbol: Symbol, insns: list[Insn]) -> Function:
     if not symbol.size or symbol.size % INSN_SIZE or symbol.value % INSN_SIZE:
         raise ElfError(
             f"function {symbol.name} (offset {symbol.value}, {symbol.size} bytes) "
-            "is no sequence of instructions",
+            "is not a whole number of instructions",
             where=where,
         )
     is_static = symbol.info >> 4 == _STB_LOCAL
@@ -159,7 +159,7 @@ def _insns(image: ElfImage, section: Section, nr_symbols: int) -> list[Insn]:
     where = f"section {section.name}"
     contents = image.contents(section)
     if len(contents) % INSN_SIZE:
-        raise ElfError(f"{len(contents)} bytes are no whole instructions", where=where)
+        raise ElfError(f"{len(contents)} bytes are not a whole number of instructions", where=where)
     relocations = dict(_relocations(image, section, nr_symbols))
     order = "<" if image.byte_order == "little" else ">"
     found = []
@@ -185,7 +185,9 @@ def _relocations(image: ElfImage, target: Section, nr_symbols: int) -> Iterator[
             continue
         contents = image.contents(section)
         if section.entsize != 16 or len(contents) % 16:
-            raise ElfError(f"{len(contents)} bytes are no whole relocations", where=section.name)
+            raise ElfError(
+                f"{len(contents)} bytes are not a whole number of relocations", where=section.name
+            )
         for offset, info in struct.iter_unpack(f"{order}QQ", contents):
             symbol = info >> 32
             if offset % INSN_SIZE or offset >= target.size:

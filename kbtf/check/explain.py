@@ -71,7 +71,7 @@ class Explanation(NamedTuple):
 def distilled_form(split: Btf) -> Btf:
     """*split* if it stands on a distilled base, else what distilling makes of it."""
     if split.base is None:
-        raise BtfError("not split BTF, so nothing of it goes into .BTF.base")
+        raise BtfError("is not split BTF, so nothing of it goes into .BTF.base")
     return split if _is_distilled(split.base) else distill(split).split
 
 

@@ -101,7 +101,7 @@ def _judge_nothing(module: Module) -> Iterator[Finding]:
     registers = any(s.name == _REGISTER and s.shndx == 0 for s in module.image.symbols())
     if registers or module.btf_ids:
         text = "it has kfunc sets but no BTF: its kfuncs cannot be registered"
-        yield Finding(Severity.ERROR, "no-btf", text, hint="run kbtf run on the module as linked")
+        yield Finding(Severity.ERROR, "no-btf", text, hint="run 'kbtf run' on the module as linked")
     else:
         yield Finding(Severity.NOTE, "no-btf", "it has no BTF")
 
@@ -116,9 +116,9 @@ def _judge_btf(module: Module, kernel: Kernel, ids: BtfIds | None) -> Iterator[F
     if not module.has_btf_base:
         yield from _judge_plain(module, kernel, ids)
     elif kernel.support is ModuleBtf.EXACT:
-        text = "this kernel cannot relocate (no btf_base_data in its struct module) and would "
+        text = "this kernel cannot relocate BTF (no btf_base_data in its struct module) and would "
         text += "misread BTF that stands on .BTF.base"
-        hint = "give the module plain split BTF for this kernel (kbtf undistill)"
+        hint = "give the module plain split BTF for this kernel ('kbtf undistill')"
         yield Finding(Severity.ERROR, "too-old", text, hint=hint)
     else:
         try:
@@ -180,7 +180,7 @@ def _stale(code: str, error: MisfitError) -> Finding:
     text = f"its BTF was made for another vmlinux: {error}"
     if code == "misread":
         text += "; the kernel does not notice, and takes its references for other types"
-    hint = "give it a .BTF.base (kbtf run), or " + _BUILD
+    hint = "give it a .BTF.base ('kbtf run'), or " + _BUILD
     return Finding(Severity.ERROR, code, text, hint=hint)
 
 
@@ -283,7 +283,7 @@ def _judge_ids(ids: BtfIds | None, btf: Btf, base: str) -> Iterator[Finding]:
     if not ids.is_resolved:
         text = ".BTF_ids is not resolved: its kfuncs cannot be registered"
         severity = Severity.ERROR if ids.sets else Severity.WARNING
-        yield Finding(severity, "ids-unresolved", text, hint="run kbtf run on it")
+        yield Finding(severity, "ids-unresolved", text, hint="run 'kbtf run' on it")
         return
     why = ids_mismatch(ids, btf)
     if why is None:
@@ -294,9 +294,9 @@ def _judge_ids(ids: BtfIds | None, btf: Btf, base: str) -> Iterator[Finding]:
                 hint = "take what is not there out of the set"
                 yield Finding(Severity.ERROR, "ids-no-func", text, hint=hint)
         return
-    text = f".BTF_ids was not resolved against {base}: {why}"
+    text = f".BTF_ids is not resolved against {base}: {why}"
     if any(_is_no_func(ids.words[at], btf) for s in ids.sets if s.is_set8 for at in s.id_words):
-        text += "; the kernel refuses to register a set that holds what is no function"
+        text += "; the kernel refuses to register a set that holds what is not a function"
         yield Finding(Severity.ERROR, "ids-no-func", text, hint="link the module anew")
     else:
         yield Finding(Severity.ERROR, "ids-mismatch", text, hint="link the module anew")

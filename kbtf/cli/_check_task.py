@@ -88,7 +88,7 @@ class CheckModules:
 def _own_release(module: Module) -> str:
     if module.release is None:
         raise KbtfError(
-            "it does not say which kernel it was built for (no vermagic)",
+            "does not say which kernel it was built for (no vermagic)",
             file=module.path,
             hint="name kernels with --kernel",
         )

@@ -110,7 +110,7 @@ def _plugins_named_in(table: dict[str, Any], asked_for: str | None, file: str | 
     if not plugins:
         return []
     if not isinstance(plugins, list) or not all(isinstance(name, str) for name in plugins):
-        raise UsageError("plugins is no list of names", file=file)
+        raise UsageError("plugins is not a list of names", file=file)
     for name in plugins:
         if asked_for is None and (name.endswith(".py") or "/" in name):
             raise UsageError(

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from kbtf.cli import COMMANDS
@@ -69,9 +70,20 @@ class _Parser(argparse.ArgumentParser):
         return parsed
 
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # First, for argparse tells of an argument that is missing before it tells of a slip.
+        self._refuse(
+            [word for word in takewhile("--".__ne__, args or ()) if self._is_unknown(word)]
+        )
         parsed, unknown = self.parse_known_intermixed_args(args, namespace)
         self._refuse(unknown)
         return parsed
+
+    def _is_unknown(self, word: str) -> bool:
+        """Whether *word* is an option, as argparse sees it, and none of ours."""
+        option = word.partition("=")[0] if word.startswith("--") else word[:2]
+        if option[:1] != "-" or option[1:2] in "0123456789" or " " in word:
+            return False
+        return option not in self._option_string_actions
 
     def _refuse(self, unknown: list[str]) -> None:
         if not unknown:
@@ -126,7 +138,7 @@ def parse_any(args: list[str]) -> argparse.Namespace | int:
     parser, subparsers = root_parser()
     word = next((word for word in args if not word.startswith("-")), None)
     if word is not None and word not in subparsers.choices:
-        parser.error(f"no command {word}{meant(word, subparsers.choices)}")
+        parser.error(f"unknown command {word}{meant(word, subparsers.choices)}")
     parsed: argparse.Namespace = parser.parse_args(args)
     if not hasattr(parsed, "run"):
         parser.error("no command is given")

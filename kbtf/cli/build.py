@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="DIR",
-        help="the folder of the sources (default: the current one); make variables and targets",
+        help="the directory of the sources (default: the current one); make variables and targets",
     )
     parser.add_argument(
         "--work", metavar="DIR", help="build there, with links to the sources, not beside them"

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         if args.output:
             shutil.copyfile(path, os.path.join(args.output, _MODULE))
             print(f"Kept as {os.path.join(args.output, _MODULE)}.")
-    print("\nFor a module of your own, in its folder:")
+    print("\nFor a module of your own, in its directory:")
     print("  make -C /lib/modules/$(uname -r)/build M=$PWD modules")
     print("  kbtf run mymodule.ko")
     return 0

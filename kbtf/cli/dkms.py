@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         dkms.require_dkms()
     program = args.program or _this_program()
     if not os.path.isabs(program):
-        raise UsageError(f"--program {program} is no absolute path")
+        raise UsageError(f"--program {program} is not an absolute path")
     for path in dkms.enable(root, program):
         print(f"wrote {path}")
     if not args.root:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 def _this_program() -> str:
     program = os.path.abspath(sys.argv[0])
     if os.path.basename(program) != "kbtf" or not os.access(program, os.X_OK):
-        raise UsageError("no kbtf for dkms to run", hint="name it with --program")
+        raise UsageError("no kbtf was found for dkms to run", hint="name it with --program")
     return program
 
 

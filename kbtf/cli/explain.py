@@ -100,7 +100,7 @@ def _read(path: str, base_path: str | None, *, cache: bool) -> Btf:
         return open_btf(path, base, cache=cache)
     btf = module.btf
     if btf is None:
-        raise ElfError("has no .BTF", file=path)
+        raise ElfError("has no section .BTF", file=path)
     return btf
 
 
@@ -112,7 +112,7 @@ def _find_base(module: Module, path: str | None, cache: bool) -> Base:
         return open_base(path, cache=cache)
     if module.release is None:
         raise BaseNotFoundError(
-            "it does not say which kernel it was built for (no vermagic)",
+            "does not say which kernel it was built for (no vermagic)",
             file=module.path,
             hint="name that kernel's vmlinux with --base",
         )

@@ -27,6 +27,6 @@ def run(args: argparse.Namespace) -> int:
     module = Module.open(args.module)
     data = module.image.data(args.section)
     if data is None:
-        raise ElfError(f"no section {args.section}", file=args.module)
+        raise ElfError(f"has no section {args.section}", file=args.module)
     write_bytes(data, args.output)
     return 0

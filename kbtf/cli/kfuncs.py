@@ -111,7 +111,7 @@ def _require_own_base(module: Module) -> None:
     if base.release is None or module.release in (None, base.release):
         return
     raise BaseError(
-        f"it was built for {module.release}, the base {base.source} is {base.release}'s",
+        f"was built for {module.release}, the base {base.source} is {base.release}'s",
         file=module.path,
         hint="name the right base with --base",
     )
@@ -132,7 +132,7 @@ def _audit(module: Module, opened: dict[str, Module]) -> _Audited:
     findings = audit(kfuncs, vmlinux, others)
     if vmlinux is None and any(group.kind.has_kfuncs for group in kfuncs.groups):
         text = "no base was found: names were not compared with those of vmlinux"
-        findings.append(Finding(Severity.NOTE, "no-base", text, hint="use --base"))
+        findings.append(Finding(Severity.NOTE, "no-base", text, hint="name it with --base"))
     return _Audited(module.path, kfuncs, findings)
 
 

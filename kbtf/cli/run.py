@@ -101,7 +101,7 @@ def _with_outputs(modules: list[Given], output: str | None) -> list[tuple[str, s
         return pairs
     if len(modules) > 1:
         raise UsageError(
-            f"not a directory, and there are {len(modules)} modules",
+            f"is not a directory, and there are {len(modules)} modules",
             file=output,
             hint="name a directory that exists with -o",
         )

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output and len(args.modules) > 1:
         raise UsageError(
-            f"-o takes one module, and there are {len(args.modules)}",
+            f"-o is for one module, and there are {len(args.modules)}",
             hint="replace them, without -o",
         )
     target = open_btf(args.base, cache=not args.no_cache)

@@ -63,14 +63,14 @@ def _in_elf(data: mmap.mmap | bytes, wanted: Wanted) -> Found | None:
     is_module = image.section(".gnu.linkonce.this_module") is not None
     own_base = image.section(".BTF.base")
     if not wanted.modules and (is_module or own_base is not None):
-        raise BaseError("is a module, its BTF is no base", hint="give the kernel's")
+        raise BaseError("is a module, and its BTF is not a base", hint="name the kernel's")
     section = image.section(".BTF")
     if section is None:
         if image.type == ET_REL or image.section("__ksymtab") is not None:
             raise ElfError("has no section .BTF", hint=_NO_BTF)
         return None
     if section.type == SHT_NOBITS:
-        raise ElfError("has no contents: the file has debugging data only", where=".BTF")
+        raise ElfError("has no contents, as in a file of debugging data only", where=".BTF")
     base = wanted.base if own_base is None else Btf.parse(image.contents(own_base))
     blob = image.contents(section)
     return Found(Btf.parse(blob, base), blob, _elf_banner(data, image))
@@ -97,7 +97,7 @@ def unpacked_btf(source: Source, wanted: Wanted, folder: str | None) -> Found:
     budget = Budget(output_limit(payload.end - payload.offset))
     found = _in_content(_unpacked(source, payload, budget, folder), wanted)
     if found is None:
-        raise BaseError("there is no BTF in the unpacked data", hint=_NO_BTF)
+        raise BaseError("has no BTF in the unpacked data", hint=_NO_BTF)
     return found
 
 
@@ -151,7 +151,7 @@ def _search(source: Source, wanted: Wanted, folder: str | None) -> Found:
             if problem is None or isinstance(error, MachineError):
                 problem = error
         else:
-            tried = ", nor in what is compressed in it"
+            tried = ", nor has what is compressed in it"
         if found is not None:
             return found
         if budget.left <= 0:
@@ -160,4 +160,4 @@ def _search(source: Source, wanted: Wanted, folder: str | None) -> Found:
         raise problem  # what is missing on this machine may be all that it takes
     if problem is not None and not tried:
         tried = f"; of what is compressed in it the first: {problem}"
-    raise BaseError(f"there is no BTF in it{tried}", hint=_NO_BTF)
+    raise BaseError(f"has no BTF{tried}", hint=_NO_BTF)

@@ -47,7 +47,7 @@ class Source:
         if stat.S_ISDIR(self.stat.st_mode):
             raise KbtfError("is a directory", file=self.path)
         if not stat.S_ISREG(self.stat.st_mode):
-            raise KbtfError("is no regular file", file=self.path)
+            raise KbtfError("is not a regular file", file=self.path)
         if not self.stat.st_size:
             raise KbtfError("is empty", file=self.path)
 

@@ -36,7 +36,7 @@ def find_base(
     is the error.  BaseNotFoundError, which says where was looked, if there is nothing at all.
     """
     if not is_release(release):  # as part of a path it might lead anywhere
-        raise BaseNotFoundError(f"{release!r} is no kernel release")
+        raise BaseNotFoundError(f"{release!r} is not a kernel release")
     problems: list[KbtfError] = []
     paths = list(_candidates(release, kdir, root))
     for path in filter(os.path.lexists, _distinct(paths)):
@@ -52,7 +52,7 @@ def find_base(
         raise problems[0]
     raise BaseNotFoundError(
         f"no BTF of kernel {release} was found, looked for " + ", ".join(paths),
-        hint="give it with --base FILE: its vmlinux, its vmlinuz or its raw BTF",
+        hint="name its vmlinux, vmlinuz or raw BTF with --base",
     )
 
 

@@ -91,9 +91,9 @@ class ElfImage:
     def __init__(self, data: Data | Pieces) -> None:
         self._data = data if isinstance(data, Pieces) else Pieces([data])
         if bytes(self._data[:4]) != b"\x7fELF":
-            raise ElfError("not an ELF file")
+            raise ElfError("is not an ELF file")
         if len(self._data) < 16:
-            raise ElfError("truncated ELF header")
+            raise ElfError("the ELF header is truncated")
         elf_class, order = self._data[4:6]
         if elf_class not in _LAYOUTS or order not in (1, 2):
             raise ElfError(f"ELF class {elf_class} or byte order {order} is not known")
@@ -110,7 +110,7 @@ class ElfImage:
 
     def _read_header(self) -> None:
         if len(self._data) < self._layout.header_size:
-            raise ElfError("truncated ELF header")
+            raise ElfError("the ELF header is truncated")
         fields = self._header_fields()
         self.type, self.machine = fields[0], fields[1]
         self._phoff, self._shoff = fields[4], fields[5]
@@ -139,13 +139,13 @@ class ElfImage:
         if not rows:
             return []
         if self._shstrndx >= len(rows):
-            raise ElfError(f"section names in section {self._shstrndx} of {len(rows)}")
+            raise ElfError(f"section {self._shstrndx} of section names does not exist")
         names = None
         if self._shstrndx:
             _, kind, _, _, offset, size, *_ = rows[self._shstrndx]
             if kind != SHT_STRTAB:
-                raise ElfError(f"section names in section {self._shstrndx}, no string table")
-            names = bytes(self._slice(offset, size, "section names"))
+                raise ElfError(f"section {self._shstrndx} of section names is not a string table")
+            names = bytes(self._slice(offset, size, "section name table"))
         return self._sections_of(rows, names)
 
     def _sections_of(self, rows: list[tuple[int, ...]], names: bytes | None) -> list[Section]:
@@ -167,8 +167,8 @@ class ElfImage:
     def _slice(self, offset: int, size: int, what: str) -> memoryview:
         if offset + size > len(self._data):
             raise ElfError(
-                f"{what} reaches past the end: offset {offset}, {size} bytes, "
-                f"the file has {len(self._data)}"
+                f"{what} (offset {offset}, {size} bytes) reaches past the end "
+                f"({len(self._data)} bytes)"
             )
         return self._data[offset : offset + size]
 
@@ -195,12 +195,14 @@ class ElfImage:
         if table is None:
             return
         if table.link >= len(self.sections):
-            raise ElfError("names in a section that does not exist", where=table.name)
+            raise ElfError("its names are in a section that does not exist", where=table.name)
         names = bytes(self.contents(self.sections[table.link]))
         symbol = struct.Struct(self._order + self._layout.symbol)
         contents = self.contents(table)
         if len(contents) % symbol.size:
-            raise ElfError(f"{len(contents)} bytes are no whole symbols", where=table.name)
+            raise ElfError(
+                f"{len(contents)} bytes are not a whole number of symbols", where=table.name
+            )
         extended: memoryview | None = None
         for index, fields in enumerate(symbol.iter_unpack(contents)):
             if self.bits == 64:
@@ -228,7 +230,7 @@ class ElfImage:
         A new section is PROGBITS without flags, as objcopy --add-section makes it.
         """
         if not name or "\0" in name:
-            raise ElfError(f"no name for a section: {name!r}")
+            raise ElfError(f"{name!r} is not a name for a section")
         if sum(s.name == name for s in self.sections) > 1:
             raise ElfError(f"there are several sections {name}")
         section = self.section(name)
@@ -271,9 +273,9 @@ class ElfImage:
                 moved[name] = data
         if moved or self._removed:
             if not self.sections:
-                raise ElfError("there is no section header table to add to")
+                raise ElfError("has no section header table to add to")
             if not self._shstrndx:
-                raise ElfError("there is no table of section names to add to")
+                raise ElfError("has no table of section names to add to")
             self._append(out, moved)
         return out.to_pieces()
 

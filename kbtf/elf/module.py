@@ -70,7 +70,7 @@ class Module:
             elf, self.signature = _split_signature(data)
             self.image = ElfImage(elf)
             if self.image.type != ET_REL:
-                raise ElfError("not a kernel module (ELF type is not REL)")
+                raise ElfError("is not a kernel module (ELF type is not REL)")
             self.modinfo = _read_modinfo(self.image)
         self._btf: Btf | None = None
         self._btf_base: Btf | None = None
@@ -108,9 +108,9 @@ class Module:
             return
         if not strip:
             raise SignedError(
-                "the module is signed, and any change makes the signature invalid",
+                "is signed, and any change makes the signature invalid",
                 file=self.path,
-                hint="renew it with kbtf run --sign KEY CERT, or use --strip-signature",
+                hint="renew it with 'kbtf run --sign KEY CERT', or use --strip-signature",
             )
         self.signature = None
         self.note("signature stripped")
@@ -208,7 +208,7 @@ class Module:
             except MisfitError as error:
                 raise BaseError(
                     f"does not fit the base {self.found_base.source} ({error})",
-                    hint="give the vmlinux that the module was built for with --base",
+                    hint="name the vmlinux that the module was built for with --base",
                 ) from error
             return btf
 
@@ -273,7 +273,7 @@ def read_file(path: str) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(fd, "rb") as file:
             if not os.path.isfile(path):
-                raise KbtfError("is no regular file", file=path)
+                raise KbtfError("is not a regular file", file=path)
             return file.read()
     except OSError as error:
         raise os_error(error, path) from error
@@ -289,7 +289,7 @@ def _split_signature(data: bytes) -> tuple[bytes, Signature | None]:
 def _signature_start(data: bytes, end: int) -> int:
     info_at = end - len(_SIGNATURE_MAGIC) - _SIGNATURE_INFO_LEN
     if info_at < 0:
-        raise ElfError("truncated module signature")
+        raise ElfError("the module signature is truncated")
     sig_len = int.from_bytes(data[info_at + 8 : info_at + 12], "big")
     if sig_len > info_at:
         raise ElfError(f"module signature of {sig_len} bytes reaches before the file")

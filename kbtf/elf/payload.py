@@ -69,15 +69,15 @@ def _checked(
 ) -> Payload:
     if offset + length > len(data):
         raise BaseError(
-            f"the payload (offset {offset}, {length} bytes) reaches past the end, "
-            f"the file has {len(data)} bytes",
+            f"the payload (offset {offset}, {length} bytes) reaches past the end "
+            f"({len(data)} bytes)",
             where=where,
             hint=_TRUNCATED,
         )
     kind = recognise(data, offset)
     if kind is None:
         raise BaseError(
-            f"the payload at offset 0x{offset:x} is compressed in no way that is known{name}",
+            f"the payload at offset 0x{offset:x} is not compressed in any way that is known{name}",
             where=where,
         )
     return Payload(kind, offset, offset + length)

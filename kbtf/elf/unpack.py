@@ -169,7 +169,7 @@ def unpack_to(
     end = len(data) if end is None else min(end, len(data))
     kind = kind or recognise(data, offset)
     if kind is None:
-        raise KbtfError("not compressed in any way that is known", where=f"offset 0x{offset:x}")
+        raise KbtfError("is not compressed in any way that is known", where=f"offset 0x{offset:x}")
     budget = budget or Budget(output_limit(end - offset))
     try:
         for part in _decoded(kind, data, offset, end, whole):
@@ -204,11 +204,11 @@ def _streams(kind: str, data: Slices, offset: int, end: int, whole: bool) -> Ite
             except errors as error:
                 raise KbtfError(f"cannot be decoded: {error}") from error
             except MemoryError as error:
-                raise MachineError("unpacking takes more memory than there is") from error
+                raise MachineError("not enough memory for the unpacked data") from error
             if part:
                 yield part
             elif stalled and not chunk:
-                raise KbtfError("truncated: the data end before the stream does")
+                raise KbtfError("is truncated: the data end before the stream does")
             stalled = not part
         offset -= len(decoder.unused_data)
         if offset + len(magic) > end or data[offset : offset + len(magic)] != magic:
@@ -270,13 +270,13 @@ def _lz4_blocks(data: Slices, offset: int, end: int) -> Iterator[bytes]:
         if not size or size > _LZ4_BOUND or size == total:
             return
         if size > end - offset:
-            raise KbtfError("truncated: the data end before the stream does")
+            raise KbtfError("is truncated: the data end before the stream does")
         try:
             part = block.decompress(data[offset : offset + size], uncompressed_size=_LZ4_BLOCK)
         except block.LZ4BlockError as error:
             raise KbtfError(f"cannot be decoded: {error}") from error
         except MemoryError as error:
-            raise MachineError("unpacking takes more memory than there is") from error
+            raise MachineError("not enough memory for the unpacked data") from error
         offset += size
         total += len(part)
         yield part

@@ -93,7 +93,7 @@ class Replacement:
             old = self._open_old()
             unchanged = old is not None and _holds(old, content)
         model = old if old is not None else self._open_model(like)
-        with _naming(self.path, f"cannot write in folder {self._folder_name!r}"):
+        with _naming(self.path, f"cannot write in directory {self._folder_name!r}"):
             stem = _temporary_stem(self._folder, self._name)
             _remove_remnants(self._folder, stem, self._list_remnants(listed), model)
             if unchanged:
@@ -113,14 +113,14 @@ class Replacement:
         """Bring what was staged to the disk; nothing to do where nothing changes."""
         if self._temporary is None:
             return
-        with _naming(self.path, f"cannot write in folder {self._folder_name!r}"):
+        with _naming(self.path, f"cannot write in directory {self._folder_name!r}"):
             os.fsync(self._files[-1])
 
     def commit(self) -> None:
         """Put what was staged in the place of the file; nothing to do where nothing changes."""
         if self._temporary is None:
             return
-        with _naming(self.path, f"cannot replace it in folder {self._folder_name!r}"):
+        with _naming(self.path, f"cannot replace it in directory {self._folder_name!r}"):
             os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         self._temporary = None
 
@@ -157,13 +157,13 @@ class Replacement:
         self._folder_name, self._name = os.path.split(behind_links(self.path))
         self._folder_name = self._folder_name or "."
         if not self._name:
-            raise KbtfError("is no name of a file", file=self.path)
-        with _naming(self.path, f"cannot open folder {self._folder_name!r}"):
+            raise KbtfError("is not the name of a file", file=self.path)
+        with _naming(self.path, f"cannot open directory {self._folder_name!r}"):
             try:
                 self._folder = os.open(self._folder_name, os.O_RDONLY | os.O_DIRECTORY)
             except FileNotFoundError:
                 raise KbtfError(
-                    f"folder {self._folder_name!r} does not exist", file=self.path
+                    f"directory {self._folder_name!r} does not exist", file=self.path
                 ) from None
 
     def _open_old(self) -> int | None:
@@ -226,7 +226,7 @@ def behind_links(path: str) -> str:
     """*path*, or what it links to.  Raises KbtfError if that is there but no regular file."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise KbtfError("is no regular file", file=path)
+            raise KbtfError("is not a regular file", file=path)
     except FileNotFoundError:
         pass  # a new file, or a link to one
     except OSError as error:

@@ -35,7 +35,7 @@ class BaseFinder:
             return open_base(named, cache=cache)
         if module.release is None:
             raise BaseNotFoundError(
-                "it does not say which kernel it was built for (no vermagic)",
+                "does not say which kernel it was built for (no vermagic)",
                 file=module.path,
                 hint="name that kernel's vmlinux with --base",
             )
@@ -45,7 +45,7 @@ class BaseFinder:
         """BaseError if *base* is known to be another kernel's, unless that is allowed."""
         if base.release is None or module.release is None or base.release == module.release:
             return
-        what = f"it was built for {module.release}, the base {base.source} is {base.release}'s"
+        what = f"was built for {module.release}, the base {base.source} is {base.release}'s"
         if not self._config["allow-other-release"]:
             raise BaseError(
                 what,

@@ -124,7 +124,7 @@ def _parse(path: str, *, in_pyproject: bool) -> dict[str, Any]:
     try:
         table = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"not TOML: {error}", file=path) from error
+        raise UsageError(f"is not TOML: {error}", file=path) from error
     return table.get("tool", {}).get("kbtf", {}) if in_pyproject else table
 
 
@@ -161,15 +161,15 @@ def _checked(option: Option, value: object, file: str | None) -> object:
     choices = option.kwargs.get("choices")
     if choices is not None and value not in choices:
         wanted = ", ".join(map(str, choices))
-        raise UsageError(f"{option.key} = {value!r}: not one of {wanted}", file=file)
+        raise UsageError(f"{option.key} = {value!r} is not one of {wanted}", file=file)
     is_flag = option.kwargs.get("action") in ("store_true", "store_false")
     kind = bool if is_flag else option.kwargs.get("type", str)
     if option.kwargs.get("action") == "append" or "nargs" in option.kwargs:
         kind = list
     if isinstance(kind, type) and not isinstance(value, kind):
-        raise UsageError(f"{option.key} = {value!r}: not {kind.__name__}", file=file)
+        raise UsageError(f"{option.key} = {value!r} is not of type {kind.__name__}", file=file)
     count = option.kwargs.get("nargs")
     kinds = [type(item) for item in value] if isinstance(value, list) else []
     if isinstance(count, int) and kinds != [str] * count:
-        raise UsageError(f"{option.key} = {value!r}: not {count} strings", file=file)
+        raise UsageError(f"{option.key} = {value!r} is not {count} strings", file=file)
     return value

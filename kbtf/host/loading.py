@@ -29,7 +29,7 @@ def load_entry_point(point: EntryPoint) -> Plugin:
     needs = unmet(point.folder, _native.VERSION)
     if needs:
         raise PluginError(
-            f"it needs kbtf {needs}, this is {_native.VERSION}",
+            f"needs kbtf {needs}, this is {_native.VERSION}",
             where=where,
             hint=f"install what fits, or {leave_out}",
         )
@@ -93,7 +93,7 @@ def _no_such_hook(name: str) -> str:
     import difflib
 
     likely = difflib.get_close_matches(name, HOOKS, n=1)
-    guess = f"; is it {likely[0]}?" if likely else ""
+    guess = f" (did you mean {likely[0]}?)" if likely else ""
     return f"kbtf {_native.VERSION} has no hook {name}{guess}"
 
 

@@ -180,7 +180,7 @@ def require_known(names: Iterable[str], points: Iterable[str] | None = None) -> 
     known = sorted([*points, *BUILT_IN])
     for name in (name.removeprefix("no:") for name in names):
         if name not in known and not _is_file(name):
-            raise UsageError(f"no plugin {name}", hint=f"there are {', '.join(known)}")
+            raise UsageError(f"unknown plugin {name}", hint=f"known are {', '.join(known)}")
 
 
 def _is_file(name: str) -> bool:

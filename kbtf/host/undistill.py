@@ -33,7 +33,7 @@ def undistill(path: str, output: str, target: Btf, *, strip: bool = False) -> st
         if ids is not None and ids.is_resolved:
             why = ids_mismatch(ids, module.btf)
             if why:
-                raise BtfIdsError(f"not resolved against .BTF.base: {why}", where=".BTF_ids")
+                raise BtfIdsError(f"is not resolved against .BTF.base: {why}", where=".BTF_ids")
             module.btf_ids = rewrite_ids(ids, relocation.new_id).ids.to_bytes()
         module.set_section(".BTF", relocation.split.to_bytes())
         module.remove_section(".BTF.base")

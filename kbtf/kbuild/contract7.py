@@ -107,7 +107,7 @@ def _distilled(btf: Btf, base_path: str, data: bytes, options: Options) -> tuple
         try:
             phases.run(module, "kbtf_distill")
         except RelocationError as error:
-            module.warn(f"keeps plain split BTF, for it could not be relocated: {error}")
+            module.warn(f"keeps plain split BTF, for it cannot be relocated: {error}")
         if module.btf is not None:
             module.set_btf(_sorted(module.btf), module.btf_base)
         phases.run(module, "kbtf_embed_sections")

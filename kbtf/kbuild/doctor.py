@@ -75,7 +75,7 @@ def _kernel(kdir: str, release: str | None) -> Finding:
         return Finding("kernel", NOTE, f"{kdir} does not say which release it is of")
     what = f"{kdir} is of {release}"
     if release != running:
-        what += f" (running is {running}, whose BTF is no base for this build)"
+        what += f" (running is {running}, whose BTF is not a base for this build)"
     return Finding("kernel", OK, what)
 
 
@@ -84,7 +84,7 @@ def _configuration(config: dict[str, str]) -> Iterator[Finding]:
         yield Finding(
             "kernel BTF",
             PROBLEM,
-            "CONFIG_DEBUG_INFO_BTF is not set: the kernel has no BTF, and takes none of modules",
+            "CONFIG_DEBUG_INFO_BTF is not set: the kernel has no BTF, and takes no module BTF",
             "use a kernel with CONFIG_DEBUG_INFO_BTF=y",
         )
         return
@@ -93,7 +93,7 @@ def _configuration(config: dict[str, str]) -> Iterator[Finding]:
         yield Finding(
             "module BTF",
             PROBLEM,
-            "CONFIG_DEBUG_INFO_BTF_MODULES is not set: the kernel takes no BTF of modules",
+            "CONFIG_DEBUG_INFO_BTF_MODULES is not set: the kernel takes no module BTF",
             "use a kernel with CONFIG_DEBUG_INFO_BTF_MODULES=y; this one cannot register kfuncs",
         )
         return
@@ -206,7 +206,7 @@ def _relocation(base: Base) -> Finding:
     return Finding(
         "relocation",
         PROBLEM,
-        "the kernel takes no BTF of modules: its struct module has no place for it",
+        "the kernel takes no module BTF: its struct module has no place for it",
         "use a kernel with CONFIG_DEBUG_INFO_BTF_MODULES=y",
     )
 

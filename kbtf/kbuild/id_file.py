@@ -104,7 +104,7 @@ def leave_resolved(ids: BtfIds, btf: Btf, path: str) -> int:
     why = ids_mismatch(ids, btf)
     if why:
         raise Failure(
-            f"FAILED: {path}: .BTF_ids: resolved already, but not against this BTF: {why}; "
+            f"FAILED: {path}: .BTF_ids: is resolved already, but not against this BTF: {why}; "
             "link the file anew"
         )
     say(f"{PROGRAM}: {path}: .BTF_ids is resolved already, nothing is changed")

@@ -26,7 +26,7 @@ def require_kdir(kdir: str) -> None:
     )
     if others:
         hint += f"; here are {', '.join(others)}"
-    raise MachineError("is no kernel build directory", file=kdir, hint=hint)
+    raise MachineError("is not a kernel build directory", file=kdir, hint=hint)
 
 
 def release_of(kdir: str) -> str | None:

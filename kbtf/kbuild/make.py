@@ -50,7 +50,7 @@ def sort_words(words: Iterable[str]) -> Words:
         else:
             targets.append(word)
     if len(set(map(os.path.abspath, folders))) > 1:
-        raise UsageError(f"one folder at a time, not {' and '.join(folders)}")
+        raise UsageError(f"one directory at a time, not {' and '.join(folders)}")
     folder = folders[0] if folders else "."
     if not os.path.isdir(folder):
         raise UsageError("no such directory", file=folder)

@@ -57,7 +57,7 @@ class Phases:
         for plugin in self._manager.plugins:
             for hook in hooks:
                 if plugin.origin != "built-in" and hasattr(plugin.module, hook):
-                    yield f"plugin {plugin.name}: {hook} runs in kbtf build and kbtf run, not here"
+                    yield f"plugin {plugin.name}: {hook} runs only in 'kbtf build' and 'kbtf run'"
 
     def run(self, module: Module, *phases: str) -> None:
         """Run these phases, as long as no plugin leaves the module alone."""

@@ -24,7 +24,7 @@ def stage(source: str, work: str) -> None:
     """
     source, work = os.path.abspath(source), os.path.abspath(work)
     if os.path.realpath(source) == os.path.realpath(work):
-        raise UsageError(f"--work {work} is the folder of the sources")
+        raise UsageError(f"--work {work} is the directory of the sources")
     try:
         os.makedirs(work, exist_ok=True)
         wanted = dict(_sources(source, os.path.realpath(work)))

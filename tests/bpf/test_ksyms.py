@@ -546,7 +546,7 @@ def test_a_prototype_in_c(tmp_path: Path) -> None:
 
 def test_an_object_without_btf_or_symbols_is_one_line(tmp_path: Path) -> None:
     bare = compile_c(SIMPLE, tmp_path / "bare", "bpfel", "-g0").read_bytes()
-    with pytest.raises(BtfError, match=r"has externs .* but no \.BTF; compile it with -g"):
+    with pytest.raises(BtfError, match=r"has externs .* but no section \.BTF; compile it with -g"):
         read_object(bare)
     image = ElfImage(compile_c(SIMPLE, tmp_path / "o").read_bytes())
     image.remove_section(".symtab")

@@ -190,10 +190,10 @@ NO_MODULE = {
     "a shared library": (write_elf({".modinfo": b""}, elf_type=3), "ELF type is not REL"),
     "raw BTF": (BASE.to_bytes(), "not an ELF file"),
     "section headers past the end": (
-        patched(GOOD, 40, "<Q", len(GOOD)), "section header table reaches past the end"
+        patched(GOOD, 40, "<Q", len(GOOD)), "section header table (offset"
     ),
     "section headers far out": (
-        patched(GOOD, 40, "<Q", 2**64 - 1), "section header table reaches past the end"
+        patched(GOOD, 40, "<Q", 2**64 - 1), "section header table (offset"
     ),
 }  # fmt: skip
 READERS = {
@@ -318,7 +318,7 @@ def test_a_base_that_is_no_file_is_refused(command: tuple[str, ...], folder: Fol
     folder.refuses(*command, code=BAD_INPUT, names="bad", says="directory")
     (folder.path / "bad").rmdir()
     os.mkfifo(folder.path / "bad")
-    folder.refuses(*command, code=BAD_INPUT, names="bad", says="no regular file")
+    folder.refuses(*command, code=BAD_INPUT, names="bad", says="not a regular file")
 
 
 def test_a_kernel_of_which_nothing_is_installed_is_named(folder: Folder) -> None:
@@ -459,7 +459,7 @@ BAD_IDS = {
     "no suffix": (ids(symbol("func__name")), "__BTF_ID__func__name"),
     "a suffix with one underscore": (ids(symbol("func__na_1")), "__BTF_ID__func__na_1"),
     "half a word": (
-        Ids(bytes(7), (symbol("func__f__1"),)), "7 bytes are no whole words"
+        Ids(bytes(7), (symbol("func__f__1"),)), "7 bytes are not a whole number of words"
     ),
     "101 slots of a name": (
         make_ids({"list": [("func", "do_work")] * 101}), "more than 100 slots for do_work"

@@ -142,4 +142,4 @@ def test_input_without_split_btf_is_bad(run_dir: Path, capsys: pytest.CaptureFix
     assert main(["explain", "base.btf"]) == 3
     assert "not split BTF" in capsys.readouterr().err
     assert main(["explain", "none.ko"]) == 3
-    assert "has no .BTF" in capsys.readouterr().err
+    assert "has no section .BTF" in capsys.readouterr().err

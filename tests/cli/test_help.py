@@ -86,9 +86,9 @@ def test_kbtf_alone_says_what_to_do_next() -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["distil"], "no command distil (did you mean distill?); see 'kbtf --help'"),
-        (["bulid", "-C", "x"], "no command bulid (did you mean build?); see 'kbtf --help'"),
-        (["xyzzy"], "no command xyzzy; see 'kbtf --help'"),
+        (["distil"], "unknown command distil (did you mean distill?); see 'kbtf --help'"),
+        (["bulid", "-C", "x"], "unknown command bulid (did you mean build?); see 'kbtf --help'"),
+        (["xyzzy"], "unknown command xyzzy; see 'kbtf --help'"),
         (
             ["run", "--bsae", "v", "m.ko"],
             "unknown option --bsae (did you mean --base?); see 'kbtf run --help'",
@@ -97,6 +97,8 @@ def test_kbtf_alone_says_what_to_do_next() -> None:
             ["run", "--distil=auto", "m.ko"],
             "unknown option --distil (did you mean --distill?); see 'kbtf run --help'",
         ),
+        (["run", "--bsae"], "unknown option --bsae (did you mean --base?); see 'kbtf run --help'"),
+        (["run", "-X"], "unknown option -X; see 'kbtf run --help'"),
         (["show", "--xyzzy", "m.ko"], "unknown option --xyzzy; see 'kbtf show --help'"),
         (["demo", "more"], "too many arguments: more; see 'kbtf demo --help'"),
         (["--debug"], "no command is given; see 'kbtf --help'"),

@@ -96,7 +96,7 @@ def test_a_broken_module_is_told_and_the_others_are_counted(
     assert main(["stats", str(tree)]) == 3
 
     said = capsys.readouterr()
-    assert "broken.ko: truncated ELF header" in said.err
+    assert "broken.ko: the ELF header is truncated" in said.err
     assert said.out.startswith("modules ")
 
 

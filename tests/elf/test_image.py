@@ -493,7 +493,7 @@ def test_a_name_that_is_no_text_is_kept() -> None:
 
 @pytest.mark.parametrize("name", ["", ".a\0b"])
 def test_what_can_be_no_name_is_refused(name: str) -> None:
-    with pytest.raises(ElfError, match="no name"):
+    with pytest.raises(ElfError, match="is not a name"):
         ElfImage(write_elf(CONTENTS)).set_section(name, b"new")
 
 
@@ -609,45 +609,45 @@ PLAIN = table_first([Row(b".text", data=b"text"), Row(b".data", data=b"data")])
 ROW = 64  # where the section header table of PLAIN begins, and what each row of it takes
 MALFORMED = {
     "empty": (b"", "not an ELF file"),
-    "magic only": (PLAIN[:4], "truncated ELF header"),
+    "magic only": (PLAIN[:4], "the ELF header is truncated"),
     "no magic": (b"\x7fELE" + PLAIN[4:], "not an ELF file"),
     "class 0": (patched(PLAIN, 4, "B", 0), "class 0"),
     "class 3": (patched(PLAIN, 4, "B", 3), "class 3"),
     "byte order 0": (patched(PLAIN, 5, "B", 0), "byte order 0"),
     "byte order 3": (patched(PLAIN, 5, "B", 3), "byte order 3"),
-    "table past the end": (patched(PLAIN, 40, "<Q", len(PLAIN)), "table reaches past the end"),
+    "table past the end": (patched(PLAIN, 40, "<Q", len(PLAIN)), "table .* reaches past the end"),
     "table half past the end": (
-        patched(PLAIN, 40, "<Q", len(PLAIN) - ROW), "table reaches past the end"
+        patched(PLAIN, 40, "<Q", len(PLAIN) - ROW), "table .* reaches past the end"
     ),
-    "table at 2**64 - 1": (patched(PLAIN, 40, "<Q", 2**64 - 1), "table reaches past the end"),
-    "too many sections": (patched(PLAIN, 60, "<H", 0xFEFF), "table reaches past the end"),
+    "table at 2**64 - 1": (patched(PLAIN, 40, "<Q", 2**64 - 1), "table .* reaches past the end"),
+    "too many sections": (patched(PLAIN, 60, "<H", 0xFEFF), "table .* reaches past the end"),
     "far too many sections": (
         patched(patched(PLAIN, 60, "<H", 0), ROW + 32, "<Q", 2**64 - 1),
-        "table reaches past the end",
+        "table .* reaches past the end",
     ),
     "section headers too small": (patched(PLAIN, 58, "<H", 40), "section headers of 40 bytes"),
     "section headers too large": (patched(PLAIN, 58, "<H", 65), "section headers of 65 bytes"),
     "section headers of no size": (patched(PLAIN, 58, "<H", 0), "section headers of 0 bytes"),
-    "names in no section": (patched(PLAIN, 62, "<H", 4), "section names in section 4 of 4"),
+    "names in no section": (patched(PLAIN, 62, "<H", 4), "section 4 of section names does not"),
     "names in a section of another type": (
-        patched(PLAIN, ROW * 4 + 4, "<I", SHT_PROGBITS), "section names in section 3, no string"
+        patched(PLAIN, ROW * 4 + 4, "<I", SHT_PROGBITS), "section 3 of section names is not"
     ),
     "names far out": (
         patched(patched(PLAIN, 62, "<H", SHN_XINDEX), ROW + 40, "<I", 2**32 - 1),
-        "section names in section 4294967295",
+        "section 4294967295 of section names does not exist",
     ),
     "names past the end": (
-        patched(PLAIN, ROW * 4 + 32, "<Q", 999), "section names reaches past the end"
+        patched(PLAIN, ROW * 4 + 32, "<Q", 999), "name table .* reaches past the end"
     ),
     "name behind the names": (patched(PLAIN, ROW * 2, "<I", 999), "name of entry 1"),
     "name without end": (patched(PLAIN, len(PLAIN) - 1, "B", 1), "name of entry 3"),
-    "section past the end": (patched(PLAIN, ROW * 2 + 24, "<Q", len(PLAIN)), r"\.text reaches"),
-    "section longer than the file": (patched(PLAIN, ROW * 2 + 32, "<Q", 999), r"\.text reaches"),
+    "section past the end": (patched(PLAIN, ROW * 2 + 24, "<Q", len(PLAIN)), r"\.text .* reaches"),
+    "section longer than the file": (patched(PLAIN, ROW * 2 + 32, "<Q", 999), r"\.text .* reaches"),
     "section whose end overflows": (
-        patched(PLAIN, ROW * 2 + 32, "<Q", 2**64 - 1), r"\.text reaches past the end"
+        patched(PLAIN, ROW * 2 + 32, "<Q", 2**64 - 1), r"\.text .* reaches past the end"
     ),
     "section whose start overflows": (
-        patched(PLAIN, ROW * 2 + 24, "<Q", 2**64 - 1), r"\.text reaches past the end"
+        patched(PLAIN, ROW * 2 + 24, "<Q", 2**64 - 1), r"\.text .* reaches past the end"
     ),
 }  # fmt: skip
 
@@ -696,8 +696,8 @@ def symbol_table(symbols: bytes, names: bytes = b"\0name\0", *, link: int = 2) -
 
 
 MALFORMED_SYMBOLS = {
-    "half a symbol": (symbol_table(bytes(36)), "36 bytes are no whole symbols"),
-    "names in no section": (symbol_table(bytes(24), link=9), "names in a section that does not"),
+    "half a symbol": (symbol_table(bytes(36)), "36 bytes are not a whole number of symbols"),
+    "names in no section": (symbol_table(bytes(24), link=9), "names are in a section that"),
     "name behind the names": (
         symbol_table(LITTLE_64.symbol(99, 0, 0, 0, 0)), r"name of entry 0 \(offset 99\) has no end"
     ),

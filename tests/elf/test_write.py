@@ -386,29 +386,29 @@ def test_name_in_the_current_directory(module: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_directory_is_an_error(folder: Path) -> None:
-    with pytest.raises(KbtfError, match="folder: is no regular file"):
+    with pytest.raises(KbtfError, match="folder: is not a regular file"):
         replace_file(str(folder), NEW)
 
 
 def test_missing_directory_with_a_slash_is_an_error(folder: Path) -> None:
-    with pytest.raises(KbtfError, match="is no name of a file"):
+    with pytest.raises(KbtfError, match="is not the name of a file"):
         replace_file(f"{folder}/new/", NEW)
 
 
 def test_fifo_is_an_error(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    with pytest.raises(KbtfError, match="pipe: is no regular file"):
+    with pytest.raises(KbtfError, match="pipe: is not a regular file"):
         replace_file(str(folder / "pipe"), NEW)
 
 
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
 def test_device_is_an_error(device: str) -> None:
-    with pytest.raises(KbtfError, match=f"{device}: is no regular file"):
+    with pytest.raises(KbtfError, match=f"{device}: is not a regular file"):
         replace_file(device, NEW)
 
 
 def test_missing_folder_is_named(folder: Path) -> None:
-    with pytest.raises(KbtfError, match=r"x\.ko: folder '.*/none' does not exist") as caught:
+    with pytest.raises(KbtfError, match=r"x\.ko: directory '.*/none' does not exist") as caught:
         replace_file(str(folder / "none" / "x.ko"), NEW)
     assert caught.value.exit_code == 3
 
@@ -428,7 +428,7 @@ def test_read_only_folder_is_named(module: Path, monkeypatch: pytest.MonkeyPatch
     Path().chmod(0o755)
     with as_nobody(), pytest.raises(MachineError) as caught:
         replace_file("folder/a.ko", NEW)
-    assert str(caught.value) == "folder/a.ko: cannot write in folder 'folder': permission denied"
+    assert str(caught.value) == "folder/a.ko: cannot write in directory 'folder': permission denied"
     assert caught.value.exit_code == 4
     assert module.read_bytes() == OLD
     assert names(module.parent) == ["a.ko"]
@@ -459,7 +459,7 @@ def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "4\nold\na.ko\n"
-    assert done.stderr == "a.ko: cannot write in folder '.': no space left on device\n"
+    assert done.stderr == "a.ko: cannot write in directory '.': no space left on device\n"
 
 
 def test_file_size_limit_leaves_the_old_file(module: Path) -> None:

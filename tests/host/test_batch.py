@@ -137,7 +137,7 @@ def test_one_that_fails_does_not_stop_the_others_and_the_worst_code_counts(
 
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == len(modules) - 1
-    assert f"{modules[3]}: not an ELF file" in said.err
+    assert f"{modules[3]}: is not an ELF file" in said.err
     assert f"{missing}: no such file or directory" in said.err
     assert modules[3].read_bytes() == b"no module"
 

@@ -248,7 +248,7 @@ def test_broken_input_is_told_as_here(
     assert run(tree) == 3
 
     said = capsys.readouterr().err
-    assert f"{broken}: not an ELF file" in said
+    assert f"{broken}: is not an ELF file" in said
     assert f"{stale}: .BTF: " in said
     assert len(said.splitlines()) == 2
 

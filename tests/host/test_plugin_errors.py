@@ -20,7 +20,7 @@ WRONG = {
     "misspelt hook": (
         [MARK, "def kbtf_destill(module): pass"],
         4,
-        "has no hook kbtf_destill; is it kbtf_distill?",
+        "has no hook kbtf_destill (did you mean kbtf_distill?)",
     ),
     "hook like no other": (
         [MARK, "def frobnicate(module): pass"],
@@ -325,7 +325,7 @@ def test_a_plugin_for_another_kbtf_is_told_apart_before_its_code_runs(
 
     assert main(["run", str(files.module)]) == 4
     error = capsys.readouterr().err
-    assert "plugin mine (mine 1.0): it needs kbtf " in error
+    assert "plugin mine (mine 1.0): needs kbtf " in error
     assert "99" in error or "<0.1" in error
     assert "-p no:mine" in error
     assert files.module.read_bytes() == before

@@ -136,11 +136,11 @@ def test_pyproject_is_read_where_there_is_no_kbtf_toml(module: Path, run_dir: Pa
     [
         ("nonsense = 1", "unknown key 'nonsense'"),
         ("distill = 'sometimes'", "not one of auto, always, never"),
-        ("dry-run = 'yes'", "not bool"),
-        ("base = 3", "not str"),
-        ("plugins = 'x'", "no list of names"),
+        ("dry-run = 'yes'", "not of type bool"),
+        ("base = 3", "not of type str"),
+        ("plugins = 'x'", "not a list of names"),
         ("plugins = ['./x.py']", "cannot name other files"),
-        ("plugins = ['absent']", "no plugin absent"),
+        ("plugins = ['absent']", "unknown plugin absent"),
         ("not toml", "not TOML"),
     ],
 )

@@ -202,6 +202,6 @@ def test_a_file_of_the_users_is_never_replaced(tmp_path: Path) -> None:
 
     with pytest.raises(KbtfError, match="in the way"):
         stage(str(tmp_path / "src"), str(tmp_path / "work"))
-    with pytest.raises(UsageError, match="folder of the sources"):
+    with pytest.raises(UsageError, match="directory of the sources"):
         stage(str(tmp_path / "src"), str(tmp_path / "src"))
     assert (tmp_path / "work/a.c").read_text() == "work"

@@ -174,7 +174,7 @@ def test_what_is_worth_knowing(
     [
         (("btf_data", "btf_base_data"), "ok", "get .BTF.base"),
         (("btf_data",), "note", "plain split BTF"),
-        ((), "problem", "takes no BTF of modules"),
+        ((), "problem", "takes no module BTF"),
     ],
 )
 def test_what_the_kernel_does_with_distilled_btf(
@@ -200,7 +200,7 @@ def test_no_vmlinux_and_no_other_base(run_dir: Path, doctor: Callable[..., Said]
     assert said.code == 1
     assert "Skipping BTF generation" in said.text("vmlinux")
     assert "was found, looked for" in said.text("base")
-    assert "give it with --base FILE" in said.text("base")
+    assert "name its vmlinux, vmlinuz or raw BTF with --base" in said.text("base")
 
     said = doctor("-C", kdir, "--base", run_dir / "elsewhere")
     assert said.level("vmlinux") == "note"

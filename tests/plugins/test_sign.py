@@ -156,7 +156,7 @@ def test_a_signed_module_is_still_refused_without_the_option(
 
     assert place.run() == 3
 
-    assert "the module is signed" in capsys.readouterr().err
+    assert ": is signed, and any change" in capsys.readouterr().err
     assert place.module.read_bytes() == before
 
 
@@ -278,7 +278,7 @@ ERRORS: dict[str, tuple[list[str], int, str]] = {
     "no such key": (["nowhere.pem", "CERT"], 3, "nowhere.pem: no such file"),
     "no such certificate": (["KEY", "nowhere.pem"], 3, "nowhere.pem: no such file"),
     "a folder as the key": ([".", "CERT"], 3, ".: is a directory"),
-    "a FIFO as the key": (["fifo", "CERT"], 3, "fifo: is no regular file"),
+    "a FIFO as the key": (["fifo", "CERT"], 3, "fifo: is not a regular file"),
     "a certificate as the key": (["CERT", "CERT"], 4, "sign-file failed (1): "),
     "a key as the certificate": (["KEY", "KEY"], 4, "sign-file failed (1): "),
     "the key of another certificate": (["KEY", "OTHER"], 4, "key does not match certificate"),
@@ -384,7 +384,7 @@ def test_the_release_of_a_module_leads_to_no_other_folder(
 
     assert place.run("-C", "kdir", "--sign", *rsa) == 4
     err = capsys.readouterr().err
-    assert "no sign-file" in err
+    assert "no sign-file was found" in err
     assert "evil" not in err
 
 
@@ -392,7 +392,7 @@ def test_a_hash_without_a_key_is_a_mistake(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert place.run("--hash", "sha256") == 2
-    assert "give --sign KEY CERT too" in capsys.readouterr().err
+    assert "use --sign KEY CERT too" in capsys.readouterr().err
 
 
 def test_what_signs_is_among_what_the_output_depends_on(place: Place, rsa: Pair) -> None:

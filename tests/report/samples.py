@@ -63,7 +63,7 @@ FEW = [
     result("/m/one.ko", KERNELS[1], STALE),
     result("/m/two.ko", KERNELS[0], NOTE),
     result("/m/two.ko", KERNELS[1]),
-    result("/m/three.ko", KERNELS[0], error="/m/three.ko: not an ELF file"),
+    result("/m/three.ko", KERNELS[0], error="/m/three.ko: is not an ELF file"),
     result("/m/three.ko", KERNELS[1]),
 ]
 

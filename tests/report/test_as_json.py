@@ -37,7 +37,7 @@ def test_a_result_says_what_happens_to_the_btf_and_to_the_module() -> None:
         ],
         "error": None,
     }
-    assert document["results"][4]["error"] == "/m/three.ko: not an ELF file"
+    assert document["results"][4]["error"] == "/m/three.ko: is not an ELF file"
 
 
 def test_the_summary_counts_every_verdict() -> None:

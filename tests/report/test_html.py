@@ -190,7 +190,7 @@ def test_a_click_shows_the_reasons(window: Browser, tmp_path: Path) -> None:
         assert words in said
     assert "build the module against this kernel" in said
     window.click("#cell-1-0")
-    assert "/m/three.ko: not an ELF file" in window.text("#details")
+    assert "/m/three.ko: is not an ELF file" in window.text("#details")
     assert window.texts("#details h3") == [KERNELS[0], KERNELS[1]]
     window.click("#details .close")
     assert window.run("return document.getElementById('details').hidden")

@@ -37,7 +37,7 @@ def test_rejected_is_a_failure_and_says_why() -> None:
 def test_bad_input_is_an_error() -> None:
     error = parsed(FEW)[0][2].find("error")
     assert error is not None
-    assert error.attrib == {"type": "bad-input", "message": "/m/three.ko: not an ELF file"}
+    assert error.attrib == {"type": "bad-input", "message": "/m/three.ko: is not an ELF file"}
 
 
 def test_warnings_are_output_of_a_case_that_passed() -> None:

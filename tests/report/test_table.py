@@ -20,7 +20,7 @@ def test_one_line_for_each_pair_findings_below_and_the_counts_at_the_end() -> No
         "  warning [stale]: plain split BTF of another build of vmlinux",
         "/m/two.ko    2 kernels             ok",
         "/m/three.ko  6.12.115+deb13-amd64  unknown",
-        "  error: /m/three.ko: not an ELF file",
+        "  error: /m/three.ko: is not an ELF file",
         "/m/three.ko  6.12.117+deb13-amd64  ok",
         "3 ok, 1 warnings, 1 rejected, 1 unknown",
     ]

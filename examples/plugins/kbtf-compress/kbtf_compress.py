@@ -30,7 +30,7 @@ def kbtf_add_options(group: OptionGroup) -> None:
 def kbtf_configure(config: Config) -> None:
     level = config["compress.level"]
     if level is not None and not 1 <= level <= 9:
-        raise UsageError(f"compress.level = {level}: not from 1 to 9")
+        raise UsageError(f"compress.level = {level} is not from 1 to 9")
 
 
 @hookimpl(wrapper=True)

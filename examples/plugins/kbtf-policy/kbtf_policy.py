@@ -51,7 +51,7 @@ def kbtf_add_options(group: OptionGroup) -> None:
 def kbtf_configure(config: Config) -> None:
     budget = config["policy.btf-base-budget"]
     if budget is not None and budget < 0:
-        raise UsageError(f"policy.btf-base-budget = {budget}: less than nothing")
+        raise UsageError(f"policy.btf-base-budget = {budget} is less than nothing")
     if config["policy.record"] and not config["policy.kfunc-baseline"]:
         raise UsageError("--record-baseline needs a --kfunc-baseline to record in")
 
@@ -124,16 +124,16 @@ def _recorded(folder: str, module: str) -> Kfuncs:
     """What was recorded for a module; nothing for one that has no file."""
     path = _path(folder, module)
     if not os.path.isdir(folder):
-        raise KbtfError("no such folder", file=folder, hint="record it with --record-baseline")
+        raise KbtfError("no such directory", file=folder, hint="record it with --record-baseline")
     try:
         with open(path, encoding="utf-8") as file:
             sets = json.load(file)
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError) as error:
-        raise KbtfError(f"not JSON: {error}", file=path) from error
+        raise KbtfError(f"is not JSON: {error}", file=path) from error
     if not _are_kfuncs(sets):
-        raise KbtfError("not sets of kfuncs with their flags", file=path)
+        raise KbtfError("has no sets of kfuncs with their flags", file=path)
     return dict(sets)
 
 
@@ -156,5 +156,5 @@ def _record(folder: str, module: str, sets: Kfuncs) -> None:
 
 def _path(folder: str, module: str) -> str:
     if "/" in module or module.startswith("."):
-        raise KbtfError(f"{module!r} is no name for a file")
+        raise KbtfError(f"{module!r} is not the name of a file")
     return os.path.join(folder, f"{module}.json")

@@ -54,7 +54,7 @@ def _epoch() -> int | None:
     """https://reproducible-builds.org/specs/source-date-epoch/"""
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if text and not text.isdecimal():
-        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}: no number of seconds")
+        raise UsageError(f"SOURCE_DATE_EPOCH = {text!r} is not a number of seconds")
     return int(text) if text else None
 
 
@@ -72,9 +72,9 @@ def read(module: Module) -> dict[str, Any] | None:
     try:
         said = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise KbtfError(f"not JSON: {error}", file=module.path, where=SECTION) from error
+        raise KbtfError(f"is not JSON: {error}", file=module.path, where=SECTION) from error
     if not isinstance(said, dict):
-        raise KbtfError("not an object of JSON", file=module.path, where=SECTION)
+        raise KbtfError("is not a JSON object", file=module.path, where=SECTION)
     return said
 
 
@@ -89,7 +89,7 @@ def kbtf_add_commands(subparsers: Any) -> None:
 def _command(args: argparse.Namespace) -> int:
     said = read(Module.open(args.module))
     if said is None:
-        raise NoProvenanceError("it does not say what it was built from", file=args.module)
+        raise NoProvenanceError("does not say what it was built from", file=args.module)
     if args.json:
         print(json.dumps(said, indent=2, sort_keys=True))
         return 0

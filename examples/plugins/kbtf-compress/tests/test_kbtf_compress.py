@@ -79,7 +79,7 @@ def test_another_name_than_the_module_has_is_refused(
     ("file", "text", "words"),
     [
         ("kbtf.toml", "[compress]\nlevel = 12\n", "not from 1 to 9"),
-        ("kbtf.toml", "[compress]\nlevel = 'high'\n", "not int"),
+        ("kbtf.toml", "[compress]\nlevel = 'high'\n", "not of type int"),
         ("kbtf.toml", "[compress]\nlevle = 3\n", "unknown key 'compress.levle'"),
         ("pyproject.toml", "[tool.kbtf.compress]\nlevle = 3\n", "unknown key 'compress.levle'"),
     ],

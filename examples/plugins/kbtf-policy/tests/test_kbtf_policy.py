@@ -140,7 +140,7 @@ def test_a_baseline_that_cannot_be_read_is_bad_input(
     ("toml", "code", "words"),
     [
         ("[policy]\nbtf-base-budget = 1\n", 1, "over the budget of 1"),
-        ("[policy]\nkfunc-baseline = 'absent'\n", 3, "absent: no such folder"),
+        ("[policy]\nkfunc-baseline = 'absent'\n", 3, "absent: no such directory"),
         ("[policy]\nbtf-base-budget = -1\n", 2, "less than nothing"),
         ("[policy]\nrecord = true\n", 2, "needs a --kfunc-baseline"),
         ("[policy]\nbudget = 1\n", 2, "unknown key 'policy.budget'"),

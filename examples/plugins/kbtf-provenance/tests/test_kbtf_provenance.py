@@ -105,7 +105,7 @@ def test_a_section_that_cannot_be_read_is_bad_input(
         done = kbtf_run(*words)
         assert done.code == 3
         (line,) = done.err.splitlines()
-        assert ".kbtf.provenance: not " in line
+        assert ".kbtf.provenance: is not " in line
 
 
 def test_an_epoch_that_is_no_number_is_a_usage_error(
