@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import lzma
-import os
 import re
 import shutil
 import subprocess
@@ -13,33 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from kbtf import Module
 from kbtf.host import hookspecs
 from kbtf.testing import make_module
-from shown import block
+from shown import block, run_session, sh
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PLUGINS = (ROOT / "docs" / "plugins.md").read_text()
-
-
-def normalised(text: str) -> list[str]:
-    """Lines without what differs between machines: releases, numbers, widths, pahole's notes."""
-    text = re.sub(r"\d+\.\d+\.\d+\S*", "RELEASE", text)
-    lines = [" ".join(re.sub(r"\d+", "N", line).split()) for line in text.splitlines()]
-    return [line for line in lines if not line.startswith("pahole N.N:")]
-
-
-def run_session(session: str, folder: Path) -> None:
-    """Run each command of a console block and compare what it prints with what is shown."""
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    env.pop("KBTF_BASE", None)
-    for part in session.split("$ ")[1:]:
-        command, _, shown = part.partition("\n")
-        done = subprocess.run(
-            ["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert normalised(done.stdout) == normalised(shown), command
 
 
 @pytest.mark.integration
@@ -79,9 +59,19 @@ def test_the_python_of_readme_runs(vmlinux: Path, tmp_path: Path) -> None:
 
 def test_the_use_of_readme_is_what_the_demo_ends_with() -> None:
     last = (ROOT / "kbtf/cli/demo.py").read_text()
-    for line in ("make -C /lib/modules/$(uname -r)/build M=$PWD modules", "kbtf run mymodule.ko"):
-        assert line in README
+    for line in block("README.md", "two steps").splitlines():
         assert line in last
+
+
+@pytest.mark.integration
+def test_the_two_steps_of_readme_give_a_module_its_btf(headers: Path, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "examples/kfunc_module/kfunc_module.c", tmp_path / "mymodule.c")
+    (tmp_path / "Makefile").write_text("obj-m := mymodule.o\n")
+    here = {"/lib/modules/$(uname -r)/build": headers}
+    # A Kbuild that makes no BTF, as with headers that have no vmlinux.
+    sh(block("README.md", "two steps", here), tmp_path, MAKEFLAGS="PAHOLE=true RESOLVE_BTFIDS=true")
+
+    assert Module.open(str(tmp_path / "mymodule.ko")).has_btf_base
 
 
 def test_every_hook_is_documented_with_its_arguments() -> None:
@@ -99,9 +89,8 @@ def test_every_command_is_in_readme() -> None:
 
 
 def test_the_plugin_of_the_documentation_works(tmp_path: Path) -> None:
-    code = next(part for part in PLUGINS.split("```python\n")[1:]).partition("```")[0]
-    toml = PLUGINS.split("```toml\n")[2].partition("```")[0]
-    (tmp_path / "budget.py").write_text(code)
+    toml = block("docs/plugins.md", "configuration")
+    (tmp_path / "budget.py").write_text(block("docs/plugins.md", "budget"))
     (tmp_path / "kbtf.toml").write_text(toml)
     demo = ROOT / "kbtf" / "demo"
     shutil.copy(demo / "kfunc_module.ko", tmp_path)

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import need_fresh_debian
+from shown import block
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# The others of README take another kernel, or one that runs.
+BLOCKS = ("packages", "install", "two steps", "Makefile", "session", "plugin session", "python")
 
 
 @pytest.mark.integration
@@ -22,3 +26,6 @@ def test_readme_works_on_a_fresh_debian(root: Path) -> None:
 
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     assert done.stdout.endswith("README holds\n")
+    for name in BLOCKS:
+        first = block("README.md", name).partition("\n")[0]
+        assert f"== {first}\n" in done.stdout, name

@@ -15,7 +15,7 @@ import pytest
 from bpf.examples import HERE, make_congestion_control, make_customers
 from conftest import missing
 from oracles import build as oracles
-from shown import block
+from shown import block, run_session, sh
 
 pytestmark = pytest.mark.integration
 
@@ -74,16 +74,20 @@ def test_the_light_skeleton_finds_its_kfuncs(
 
 
 def test_the_session_of_the_documentation_shows_what_happens(
-    root: Path, congestion_control: Path, vmlinux: Path
+    congestion_control: Path, vmlinux: Path
 ) -> None:
-    from test_docs import normalised
+    here = {"/sys/kernel/btf/vmlinux": vmlinux}
+    run_session(block("docs/ksyms.md", "ksyms session", here), congestion_control)
 
-    session = block("docs/ksyms.md", "ksyms session")
-    command, _, shown = session.removeprefix("$ ").partition("\n")
-    command = command.replace("/sys/kernel/btf/vmlinux", str(vmlinux))
-    env = {**os.environ, "PATH": f"{HERE}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["sh", "-c", command], cwd=congestion_control, env=env, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert normalised(done.stdout) == normalised(shown)
+
+def test_the_python_of_the_documentation_finds_what_the_command_finds(
+    congestion_control: Path, vmlinux: Path
+) -> None:
+    script = block("docs/ksyms.md", "python", {'"vmlinux"': repr(str(vmlinux))})
+    printed = sh(f"python -P - <<'END'\n{script}END\n", congestion_control)
+
+    said = ksyms(congestion_control, "--base", vmlinux, "--module", "steady.ko", "eager.bpf.o")
+    assert printed.splitlines() == [
+        f"{extern['name']} {extern['status']} {extern['type_id'] or 0}"
+        for extern in said["externs"]
+    ]

@@ -187,6 +187,15 @@ def test_the_docs_have_all_flags_and_suffixes(root: Path) -> None:
     ]
 
 
+def test_the_finding_of_the_docs_is_what_is_said(run_dir: Path) -> None:
+    module = written(run_dir, kfunc("int f(void *it)"))
+
+    said = run("--base", "base.btf", module.name).stdout
+
+    shown = " ".join(block("docs/kfuncs.md", "finding").split())
+    assert shown in [" ".join(line.split()) for line in said.splitlines()]
+
+
 @pytest.mark.integration
 def test_the_session_of_the_docs_shows_what_happens(
     kfunc_module: Path, headers: Path, root: Path, run_dir: Path

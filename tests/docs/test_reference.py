@@ -15,7 +15,7 @@ import pytest
 import kbtf
 from kbtf import errors
 from kbtf.cli import COMMANDS
-from shown import block
+from shown import block, sh
 
 from .pages import DOCS, ROOT, generated
 
@@ -73,7 +73,10 @@ def test_every_variable_of_kbtf_is_in_the_reference() -> None:
         assert f"`{name}`" in text, name
 
 
-def test_the_configuration_shown_is_one(parts: dict[str, Any]) -> None:
-    keys = tomllib.loads(block("docs/reference/configuration.md", "configuration"))
+def test_the_configuration_shown_is_one(parts: dict[str, Any], tmp_path: Path) -> None:
+    text = block("docs/reference/configuration.md", "configuration")
+    (tmp_path / "kbtf.toml").write_text(text)
+    assert "pahole" not in sh("kbtf plugins", tmp_path)
+    keys = tomllib.loads(text)
     for key in keys.keys() - {"plugins"}:
         assert f"| `{key}` |" in parts["configuration"]()

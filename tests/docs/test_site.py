@@ -20,12 +20,17 @@ from .pages import DOCS
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, as `sphinx-build` with the strictest options makes it."""
+def need_sphinx() -> None:
+    """Skip where what makes the site is not installed."""
     for name in ("sphinx", "myst_parser", "furo"):
         if find_spec(name) is None:
             missing(f"{name} is not installed: pip install 'kbtf[docs]'")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, as `sphinx-build` with the strictest options makes it."""
+    need_sphinx()
     folder = tmp_path_factory.mktemp("site")
     env = {name: value for name, value in os.environ.items() if not name.startswith("KBTF_")}
     words = [sys.executable, "-P", "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-E"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import missing
+from shown import block, sh
 
 FOLDER = Path(__file__).parent
 SECONDS = 5
@@ -34,6 +35,23 @@ def test_nothing_is_found_in_seconds(target: str, tmp_path: Path) -> None:
 
     log = tmp_path / f"{target}.log"
     assert done.returncode == 0, log.read_text(errors="replace") if log.exists() else done.stderr
+
+
+@pytest.mark.integration
+def test_the_commands_of_contributing(kfunc_module: Path, vmlinux: Path, tmp_path: Path) -> None:
+    if importlib.util.find_spec("atheris") is None:
+        missing("atheris, see CONTRIBUTING")
+    here = {
+        ".venv/bin/python tests/fuzz": f"{sys.executable} {FOLDER}",
+        "--seconds 600": "distill btf --seconds 1",
+        "/boot/vmlinuz-R": vmlinux,
+        "--count 100000": "--count 20 --commands 2",
+        "some/*.ko": kfunc_module,
+    }
+    said = sh(block("CONTRIBUTING.md", "fuzzing", here), tmp_path)
+
+    assert said.endswith("20 cases, nothing found\n")
+    assert {path.stem for path in (tmp_path / "fuzz-corpus").glob("*.log")} == {"distill", "btf"}
 
 
 @pytest.mark.integration

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import inspect
 import lzma
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +15,7 @@ import kbtf
 from kbtf.cli import main
 from kbtf.host import hookspecs
 from kbtf.host.manager import HOOKS
-from shown import block
+from shown import ROOT, block, run_session, sh
 
 if TYPE_CHECKING:
     from host.plugin_files import Files
@@ -32,21 +29,6 @@ DEMO = Path(kbtf.__file__).parent / "demo"
 @pytest.fixture(scope="module")
 def text(root: Path) -> str:
     return (root / PAGE).read_text()
-
-
-def run_session(session: str, folder: Path) -> None:
-    """Run the one command of a console block; what it prints is what is shown, but for numbers."""
-    command, _, shown = session.removeprefix("$ ").partition("\n")
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert normalised(done.stdout) == normalised(shown)
-
-
-def normalised(text: str) -> list[str]:
-    return [re.sub(r"\d+", "N", " ".join(line.split())) for line in text.splitlines()]
 
 
 def test_the_reference_has_all_hooks_with_their_exact_signatures(text: str) -> None:
@@ -74,8 +56,8 @@ def test_the_trace_shows_what_happens(tmp_path: Path) -> None:
     run_session(block(PAGE, "trace"), tmp_path)
 
 
-def test_the_test_of_a_plugin_passes(text: str, tmp_path: Path) -> None:
-    (tmp_path / "budget.py").write_text(text.split("```python\n")[1].partition("```")[0])
+def test_the_test_of_a_plugin_passes(tmp_path: Path) -> None:
+    (tmp_path / "budget.py").write_text(block(PAGE, "budget"))
     (tmp_path / "test_budget.py").write_text(block(PAGE, "fixtures"))
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
 
@@ -93,3 +75,35 @@ def test_the_error_of_a_plugin_has_its_exit_code(
     files.module.write_bytes(image.to_bytes())
     assert main(["run", "-p", "./strict.py", str(files.module)]) == 1
     assert ".debug_info: not stripped; run strip -g after kbtf" in capsys.readouterr().err
+
+
+def set_up(page: str, plugin: str, folder: Path) -> str:
+    """A run of a module of that folder with an example's plugin, set as its README has it."""
+    shutil.copy(DEMO / "kfunc_module.ko", folder)
+    (folder / "kbtf.toml").write_text(block(page, "configuration"))
+    plugin = str((ROOT / page).with_name(plugin))
+    return f"kbtf run --base {DEMO}/vmlinux.btf.xz -p {plugin} kfunc_module.ko"
+
+
+def test_the_level_that_the_example_sets(tmp_path: Path) -> None:
+    run = set_up("examples/plugins/kbtf-compress/README.md", "kbtf_compress.py", tmp_path)
+    for output in ("set", "9", "3"):
+        level = "" if output == "set" else f"--compress-level {output}"
+        sh(f"{run} -o {output}.ko.zst {level}", tmp_path)
+
+    made = {path.name: path.read_bytes() for path in tmp_path.glob("*.zst")}
+    assert made["set.ko.zst"] == made["9.ko.zst"] != made["3.ko.zst"]
+
+
+def test_the_policy_that_the_example_sets(tmp_path: Path) -> None:
+    run = set_up("examples/plugins/kbtf-policy/README.md", "kbtf_policy.py", tmp_path)
+    sh(f"{run} -o out.ko --record-baseline", tmp_path)
+    sh(f"{run} -o out.ko", tmp_path)
+    (recorded,) = (tmp_path / "kfuncs").iterdir()
+    recorded.write_text(recorded.read_text().replace('"kfunc_module_queue"', '"gone"'))
+    with pytest.raises(AssertionError, match="gone is gone from kfunc_module_ids"):
+        sh(run, tmp_path)
+    settings = tmp_path / "kbtf.toml"
+    settings.write_text(settings.read_text().replace("= 4096", "= 20"))
+    with pytest.raises(AssertionError, match="bytes are over the budget of 20"):
+        sh(run, tmp_path)

@@ -79,9 +79,16 @@ class DkmsRoot:
 
     def __call__(self, *args: object, **env: str) -> subprocess.CompletedProcess[str]:
         """Run dkms as the package manager does: no terminal, no home, few variables."""
+        return self._run(str(self._program), *map(str, args), **env)
+
+    def sh(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run commands in the same way; their ``dkms`` is this one."""
+        return self._run("sh", "-ec", f'dkms() {{ {self._program} "$@"; }}; {script}')
+
+    def _run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
         folders = ":".join([str(HERE), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
         return subprocess.run(
-            [self._program, *map(str, args)],
+            command,
             env={"PATH": folders, "LC_ALL": "C", **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -18,6 +18,7 @@ from kbtf.btf.support import ModuleBtf
 from kbtf.cli import main
 from kbtf.errors import UsageError
 from kbtf.kbuild.make import Make, built_modules, sort_words
+from shown import block, sh
 
 from . import kdirs
 
@@ -53,7 +54,7 @@ def test_words_are_told_apart(run_dir: Path) -> None:
     assert sort_words(["./clean"]).folder == str(run_dir / "clean")
     assert sort_words(["M=driver", "modules"]).folder == str(run_dir / "driver")
     assert sort_words([]).folder == str(run_dir)
-    with pytest.raises(UsageError, match="one folder"):
+    with pytest.raises(UsageError, match="one directory"):
         sort_words(["driver", "./clean"])
     with pytest.raises(UsageError, match="no such directory"):
         sort_words(["./nowhere"])
@@ -128,7 +129,7 @@ def test_the_exit_status_is_makes(
 
 def test_a_kdir_that_is_none_is_named(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert build("-C", run_dir / "nowhere") == 4
-    assert "nowhere: is no kernel build directory; install the headers" in capsys.readouterr().err
+    assert "nowhere: is not a kernel build directory; install the" in capsys.readouterr().err
 
 
 def test_options_that_belong_together(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,6 +196,23 @@ def test_with_and_without_vmlinux_a_module_gets_the_same(
     btf = Module.open(str(module)).btf
     assert btf is not None
     relocate(btf, open_btf(str(headers / "vmlinux")))
+
+
+@pytest.mark.integration
+def test_the_commands_of_the_documentation(headers: Path, provider: Path) -> None:
+    sources = set(kdirs.states(provider))
+    here = {
+        "kbtf build  ": f"kbtf build -C {headers}  ",
+        "kbtf build clean": f"kbtf build -C {headers} clean",
+        "/usr/src/linux-headers-6.12.0": headers,
+    }
+    *building, cleaning = block("docs/kbuild.md", "commands", here).splitlines()
+
+    for command in building:
+        sh(command, provider)
+        assert all(sections(provider / "provider.ko").values())
+    sh(cleaning, provider)
+    assert set(kdirs.states(provider)) == sources
 
 
 @pytest.mark.integration

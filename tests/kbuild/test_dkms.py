@@ -13,6 +13,7 @@ import pytest
 from conftest import missing
 from kbtf import Module
 from kbtf.cli import main
+from shown import block
 from signing import verifies
 
 from . import kdirs
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/kfunc_module"
-DOCUMENTATION = (ROOT / "docs/dkms.md").read_text()
+PAGE = "docs/dkms.md"
 NAME = "kfunc_module"
 SECTIONS = (".BTF", ".BTF.base", ".BTF_ids")
-WITH_KBTF = DOCUMENTATION.split("```sh\n")[1].partition("```")[0]
+WITH_KBTF = block(PAGE, "dkms.conf")
 ONE_MODULE = 'BUILT_MODULE_NAME[0]="kfunc_module"\nDEST_MODULE_LOCATION[0]="/updates"\n'
 
 
@@ -226,9 +227,13 @@ def test_what_is_installed_without_btf_is_built_again(
     assert main(["run", "--strip-signature", str(module)]) == 3
 
     root.enable()
-    for action in ("build", "install"):
-        again = root(action, "--force", f"{NAME}/1.0", "-k", root.release, "--no-depmod")
-        assert again.returncode == 0, again.stdout
+    here = {
+        "MODULE/VERSION": f"{NAME}/1.0",
+        "RELEASE": root.release,
+        "dkms install": "dkms install --no-depmod",
+    }
+    again = root.sh(block(PAGE, "again", here))
+    assert again.returncode == 0, again.stdout
 
     assert sections(root.installed(NAME)) == expected
 

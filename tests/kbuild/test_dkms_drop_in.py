@@ -15,6 +15,7 @@ import pytest
 from kbtf.cli import main
 from kbtf.errors import ToolError
 from kbtf.kbuild import dkms
+from shown import block, sh
 
 from . import kdirs
 from .dkms_root import DROP_IN
@@ -43,6 +44,19 @@ def test_enable_status_disable(run_dir: Path, capsys: pytest.CaptureFixture[str]
     assert main(["dkms", "disable", *at]) == 0
     assert not [path for path in Path("root").rglob("*") if path.is_file()]
     assert main(["dkms", "disable", *at]) == 0
+
+
+def test_the_commands_of_the_documentation(run_dir: Path) -> None:
+    """Below a folder, as the one who runs the tests."""
+    here = {
+        "sudo kbtf dkms enable": f"kbtf dkms enable --root root --program {KBTF}",
+        "kbtf dkms status": "kbtf dkms status --root root && find root -type f",
+        "sudo kbtf dkms disable": "kbtf dkms disable --root root && find root -type f",
+    }
+    said = sh(block("docs/dkms.md", "drop-in", here), run_dir)
+
+    found = sorted(line for line in said.splitlines() if line.startswith("root/"))
+    assert found == sorted(f"root/{name}" for name in DROP_IN)
 
 
 @pytest.mark.parametrize("name", DROP_IN)

@@ -12,16 +12,26 @@ import pytest
 
 from kbtf import Module
 from kbtf.cli import main
+from shown import block
 
 from . import kdirs
 
 HERE = Path(sys.executable).parent
 INCLUDE = "include $(shell kbtf makefile)\n"
+HERE_IS = {"mymodule": "tiny"}
 
-ONE_LINE = f"obj-m := tiny.o\n{INCLUDE}"
+ONE_LINE = block("docs/kbuild.md", "one line", HERE_IS)
 
 # Both old ways of reading a Makefile twice, and the include before and after the recipes.
 OWN_RECIPES = {
+    "documented": f"""\
+{block("docs/kbuild.md", "own recipes", HERE_IS)}
+all: notes
+notes: ; @echo notes > notes
+clean:
+	rm -f notes
+	$(KBTF_BUILD) clean
+""",
     "after": f"""\
 obj-m := tiny.o
 KDIR ?= /nowhere
@@ -131,6 +141,10 @@ def test_the_default_goal_and_own_targets(
 
     assert f".DEFAULT_GOAL := {goal}\n" in said
     assert ("warning" in said) is warned
+
+
+def test_readme_has_the_one_line() -> None:
+    assert block("README.md", "Makefile", HERE_IS) == ONE_LINE
 
 
 def test_dkms_may_name_the_release_on_the_command_line(module: Path) -> None:

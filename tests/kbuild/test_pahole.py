@@ -16,7 +16,8 @@ from kbtf.cli import main
 from kbtf.kbuild.pahole_options import flags, for_module, lacks, read
 from kbtf.plugins import pahole as plugin
 from kbtf.testing import make_base, make_ids, make_module
-from real import build_module
+from real import BUILD_PRODUCTS, build_module
+from shown import block, sh
 
 from .standins import PAHOLE, RESOLVE_BTFIDS, Said, call
 
@@ -298,6 +299,20 @@ def test_kbuild_with_the_stand_ins_gives_what_kbtf_run_gives(
 
 
 @pytest.mark.integration
+def test_the_command_of_the_documentation(
+    expected: Module, root: Path, headers: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(root / "examples/kfunc_module", folder, ignore=BUILD_PRODUCTS)
+
+    sh(block("docs/kbuild.md", "stand-ins", {"KDIR": headers}), folder)
+
+    made = Module.open(str(folder / "kfunc_module.ko"))
+    for section in SECTIONS:
+        assert made.image.data(section) == expected.image.data(section), section
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize("asked", ["1", "0"])
 def test_the_environment_may_ask_for_kfunc_tags(
     asked: str, kfunc_module: Path, vmlinux: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
@@ -358,7 +373,7 @@ def test_installed_plugins_join_but_for_what_comes_after_kbuild(
     assert said == Said(
         0,
         "",
-        ["kbtf-pahole: plugin mark: kbtf_finish runs in kbtf build and kbtf run, not here"],
+        ["kbtf-pahole: plugin mark: kbtf_finish runs only in 'kbtf build' and 'kbtf run'"],
     )
     assert Module.open("m.ko").image.data(".mark") == b"mark"
     assert not Path("m.ko").read_bytes().endswith(b"never here")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from conftest import missing
+from shown import block
 
 from . import projects
 
-TEXT = (projects.ROOT / "docs/meson.md").read_text()
-BLOCKS = [part.partition("```")[0] for part in TEXT.split("```meson\n")[1:]]
+PAGE = "docs/meson.md"
 # The oldest that works with an installed kbtf.
 OLDEST = "0.60.3"
 
@@ -36,14 +36,14 @@ MODULE_LICENSE("GPL");
 
 
 def test_the_second_module_is_that_of_the_example() -> None:
-    _, _, queue, _ = BLOCKS
+    queue = block(PAGE, "symvers")
     assert queue in (projects.EXAMPLES / "meson_project/kernel/queue/meson.build").read_text()
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("which", ["newest", OLDEST])
 def test_the_pattern_builds(which: str, headers: Path, tmp_path: Path) -> None:
-    find, steps, _, depmod = BLOCKS
+    find, steps, depmod = (block(PAGE, name) for name in ("find", "two steps", "depmod"))
     text = PROJECT.format(kdir=headers, find=find, steps=steps, depmod=depmod)
     (tmp_path / "meson.build").write_text(text)
     (tmp_path / "hello.c").write_text(SOURCE)
@@ -64,5 +64,6 @@ def test_the_pattern_builds(which: str, headers: Path, tmp_path: Path) -> None:
 
 
 def test_the_oldest_meson_is_documented() -> None:
+    text = (projects.ROOT / PAGE).read_text()
     for version, what in ((OLDEST, "an installed kbtf"), (projects.OLDEST, "kbtf as a subproject")):
-        assert f"| {what} | {version.rpartition('.')[0]} |" in TEXT
+        assert f"| {what} | {version.rpartition('.')[0]} |" in text

@@ -14,10 +14,8 @@ from conftest import missing
 from kbtf import Module
 from kbtf.cli import main
 from oracles.build import Missing, need
-from shown import block
-from signing import make_pair, modinfo
-
-from .tools import with_kbtf
+from shown import block, sh
+from signing import make_pair, modinfo, openssl
 
 if TYPE_CHECKING:
     from signing import Pair
@@ -72,15 +70,11 @@ def test_what_strip_leaves(signed: Path, command: list[str], left: set[str]) -> 
 def test_the_signing_of_the_documentation(run_dir: Path, kfunc_module: Path) -> None:
     shutil.copy(kfunc_module, "mymodule.ko")
 
-    def sh(script: str) -> str:
-        command = ["sh", "-ec", script]
-        done = subprocess.run(command, env=with_kbtf(), capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert sh(block(PAGE, "sign")).endswith("\nmy modules\n")
+    assert sh(block(PAGE, "sign"), run_dir).endswith("\nmy modules\n")
+    sh(block(PAGE, "sign DER"), run_dir)
+    assert "CN = my modules" in openssl("x509", "-inform", "DER", "-in", "mok.der", "-text")
     Path("kbtf.toml").write_text(block(PAGE, "sign configuration"))
-    sh("kbtf run mymodule.ko")
+    sh("kbtf run mymodule.ko", run_dir)
     assert modinfo(Path("mymodule.ko"))["sig_hashalgo"] == "sha512"
 
 

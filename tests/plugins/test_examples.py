@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import venv
@@ -15,6 +17,7 @@ from typing import NamedTuple
 import pytest
 
 import real
+from shown import block
 
 pytestmark = pytest.mark.integration
 
@@ -29,21 +32,26 @@ class Environment(NamedTuple):
 
     folder: Path
 
-    def run(self, *words: object, cwd: Path, code: int = 0) -> str:
-        """Run one of its programs; what it prints on both outputs."""
+    def start(self, *words: object, cwd: Path) -> subprocess.Popen[str]:
+        """Start one of its programs, in a group of its own; it prints to one pipe."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("KBTF_", "PYTHON"))}
         env["PATH"] = f"{self.folder / 'bin'}:{env['PATH']}"
-        done = subprocess.run(
+        return subprocess.Popen(
             [str(word) for word in words],
             cwd=cwd,
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
+            start_new_session=True,
         )
-        assert done.returncode == code, done.stdout
-        return done.stdout
+
+    def run(self, *words: object, cwd: Path, code: int = 0) -> str:
+        """Run one of its programs; what it prints on both outputs."""
+        process = self.start(*words, cwd=cwd)
+        said, _ = process.communicate()
+        assert process.returncode == code, said
+        return said
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +236,59 @@ def test_the_policy_names_the_kfunc_that_went(
     assert f"{entries[0]} is gone from " in said
     assert not any(f"{kfunc} " in said for kfunc in entries[1:])
     assert built.read_bytes() == before
+
+
+def test_a_distribution_declares_its_plugin_as_documented(wheel: Path, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(block("docs/plugins.md", "pyproject"))
+    (tmp_path / "kbtf_mypass.py").write_text("")
+    new = new_environment(tmp_path / "venv", wheel)
+    new.run("pip", "install", "-q", tmp_path, cwd=tmp_path)
+
+    rows = new.run("kbtf", "plugins", cwd=tmp_path).splitlines()
+
+    (row,) = [row for row in rows if row.startswith("mypass ")]
+    assert row.split()[1:4] == ["1.0", "kbtf_mypass", "1.0"]
+
+
+# The machines of the documentation, where pip has done its work, are this one.
+MACHINES = {
+    "docs/batch.md": {"dask scheduler ": "dask scheduler {here} ", "tcp://SCHEDULER:8786": "{url}"},
+    "examples/plugins/kbtf-dask/README.md": {
+        "--host 10.0.0.1": "{here}",
+        "tcp://10.0.0.1:8786": "{url}",
+    },
+}
+
+
+@pytest.mark.parametrize("page", MACHINES)
+def test_a_cluster_as_documented(
+    page: str, everything: Environment, module: Path, vmlinux: Path, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = {
+        "here": f"--host 127.0.0.1 --port {port} --no-dashboard",
+        "url": f"tcp://127.0.0.1:{port}",
+    }
+    here = {shown: real.format(**address) for shown, real in MACHINES[page].items()}
+    (tmp_path / "modules").mkdir()
+    everything.run("kbtf", "run", "-o", "modules/one.ko", module, cwd=tmp_path)
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels/vmlinux").symlink_to(vmlinux)
+    running = []
+    try:
+        for line in block(page, "dask", here).splitlines():
+            if line.startswith("dask "):
+                running.append(everything.start("sh", "-c", f"exec {line}", cwd=tmp_path))
+            else:
+                said = everything.run("sh", "-ec", line, cwd=tmp_path)
+    finally:
+        for process in running:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.communicate()
+    assert re.search(r"one\.ko +\S+ +ok\n", said), said
+    assert "one.ko" in (tmp_path / "report.html").read_text()
 
 
 def test_together_they_run_around_each_other_in_order(
