@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from oracles.build import bpftool, libbpf, need, run
+from oracles.build import bpftool, libbpf, need
 from real import BUILD_PRODUCTS
+from shown import block, sh
 
-HERE = Path(sys.executable).parent
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["KERNEL", "make_congestion_control", "make_customers"]
+
+# What stands in the pages for the headers of the reader's kernel.
+KERNEL = "/usr/src/linux-headers-RELEASE"
 
 
 def make_congestion_control(root: Path, into: Path, headers: Path) -> Path:
@@ -18,9 +24,14 @@ def make_congestion_control(root: Path, into: Path, headers: Path) -> Path:
     need("clang", "gcc", "make", "pahole")
     library = libbpf()
     shutil.copytree(root / "examples/tcp_congestion", into, ignore=BUILD_PRODUCTS)
-    words = [f"KDIR={headers}", f"LIBBPF_CFLAGS=-I{library}/include"]
-    words += [f"LIBBPF_LIBS=-static {library}/libbpf.a -lelf -lz"]
-    run("env", f"PATH={HERE}:/usr/sbin:/usr/bin:/sbin:/bin", "make", "-C", into, *words)
+    *making, _ = block("examples/tcp_congestion/README.md", "make", {KERNEL: headers}).splitlines()
+    sh(
+        "\n".join(making),
+        into,
+        KDIR=str(headers),
+        LIBBPF_CFLAGS=f"-I{library}/include",
+        LIBBPF_LIBS=f"-static {library}/libbpf.a -lelf -lz",
+    )
     return into
 
 
@@ -28,6 +39,11 @@ def make_customers(root: Path, into: Path) -> Path:
     """The BPF part of examples/kfunc_module: object, light skeleton and a static program."""
     need("clang", "gcc", "make")
     shutil.copytree(root / "examples/kfunc_module", into, ignore=BUILD_PRODUCTS)
-    words = [f"BPFTOOL={bpftool()}", f"LIBBPF_CFLAGS=-I{libbpf()}/include", "CFLAGS=-static"]
-    run("make", "-C", into, "customers", *words)
+    sh(
+        block("examples/kfunc_module/README.md", "customers"),
+        into,
+        BPFTOOL=str(bpftool()),
+        LIBBPF_CFLAGS=f"-I{libbpf()}/include",
+        CFLAGS="-static",
+    )
     return into

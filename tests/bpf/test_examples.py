@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bpf.examples import HERE, make_congestion_control, make_customers
+from bpf.examples import KERNEL, make_congestion_control, make_customers
 from conftest import missing
+from kbtf import Module
 from oracles import build as oracles
+from real import BUILD_PRODUCTS
 from shown import block, run_session, sh
 
 pytestmark = pytest.mark.integration
@@ -29,16 +29,37 @@ def congestion_control(root: Path, headers: Path, tmp_path_factory: pytest.TempP
         missing(error)
 
 
-def ksyms(folder: Path, *words: str | Path) -> dict[str, Any]:
-    """What the command says in JSON of what must load."""
-    command = [HERE / "kbtf", "ksyms", "--json", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+def test_the_module_is_built_with_and_without_btf(
+    root: Path, headers: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "kfunc_module"
+    shutil.copytree(root / "examples/kfunc_module", folder, ignore=BUILD_PRODUCTS)
+    before = {path.name for path in folder.iterdir()}
+    *ways, clean = block("examples/kfunc_module/README.md", "make", {KERNEL: headers}).splitlines()
+
+    has_btf = []
+    for way in ways:
+        sh(way, folder, KDIR=str(headers))
+        image = Module.open(str(folder / "kfunc_module.ko")).image
+        has_btf.append(image.section(".BTF") is not None)
+        sh(clean, folder, KDIR=str(headers))
+
+    assert has_btf == [True, True, False]
+    assert {path.name for path in folder.iterdir()} == before
+
+
+def in_json(shown: str, folder: Path) -> dict[str, Any]:
+    """What a command of a page says in JSON of what must load."""
+    return dict(json.loads(sh(f"{shown.rstrip()} --json", folder)))
+
+
+def congestion_control_ksyms(vmlinux: Path) -> str:
+    here = {"/sys/kernel/btf/vmlinux": vmlinux}
+    return block("examples/tcp_congestion/README.md", "ksyms", here)
 
 
 def test_the_congestion_control_finds_its_kfuncs(congestion_control: Path, vmlinux: Path) -> None:
-    said = ksyms(congestion_control, "--base", vmlinux, "--module", "steady.ko", "eager.bpf.o")
+    said = in_json(congestion_control_ksyms(vmlinux), congestion_control)
 
     found = {extern["name"]: extern["kfunc_set"] for extern in said["externs"]}
     assert found.pop("steady_pace") is None
@@ -49,8 +70,8 @@ def test_the_congestion_control_cleans_up(
     congestion_control: Path, headers: Path, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(congestion_control, tmp_path / "copy"))
-    env = {**os.environ, "PATH": f"{HERE}:{os.environ['PATH']}"}
-    subprocess.run(["make", "-C", copy, f"KDIR={headers}", "clean"], env=env, check=True)
+    *_, clean = block("examples/tcp_congestion/README.md", "make", {KERNEL: headers}).splitlines()
+    sh(clean, copy, KDIR=str(headers))
 
     left = {path.name for path in copy.iterdir()}
     assert left == {"Makefile", "README.md", "eager.bpf.c", "steady.c", "transfer.c"}
@@ -63,10 +84,10 @@ def test_the_light_skeleton_finds_its_kfuncs(
         folder = make_customers(root, tmp_path / "c")
     except oracles.Missing as error:
         missing(error)
-    module = shutil.copy(kfunc_module, tmp_path)
-    oracles.run(HERE / "kbtf", "run", "-q", "--base", vmlinux, module)
-    words: list[str | Path] = ["--loader", "light", "--base", vmlinux, "--module", module]
-    said = ksyms(folder, *words, "customers.bpf.o")
+    shutil.copy(kfunc_module, folder)
+    sh(f"kbtf run -q --base {vmlinux} kfunc_module.ko", folder)
+    here = {"/sys/kernel/btf/vmlinux": vmlinux}
+    said = in_json(block("examples/kfunc_module/README.md", "ksyms", here), folder)
 
     status = {extern["name"]: extern["status"] for extern in said["externs"]}
     assert status.pop("kfunc_module_forget") == "missing"
@@ -86,7 +107,7 @@ def test_the_python_of_the_documentation_finds_what_the_command_finds(
     script = block("docs/ksyms.md", "python", {'"vmlinux"': repr(str(vmlinux))})
     printed = sh(f"python -P - <<'END'\n{script}END\n", congestion_control)
 
-    said = ksyms(congestion_control, "--base", vmlinux, "--module", "steady.ko", "eager.bpf.o")
+    said = in_json(congestion_control_ksyms(vmlinux), congestion_control)
     assert printed.splitlines() == [
         f"{extern['name']} {extern['status']} {extern['type_id'] or 0}"
         for extern in said["externs"]

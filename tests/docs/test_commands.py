@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CALL = re.compile(r"(?:^|[\s(\"'|&;])(?:\S*/)?kbtf(?= )([^|;&>#)\"]*)")
 WITHOUT_A_COMMAND = {"--debug", "--version", "-V", "--help", "-h"}
 # What plugins add that a page is about.
-OPTIONS_OF_PLUGINS = {"--budget", "--dask"}
+OPTIONS_OF_PLUGINS = {"--budget", "--dask", "--provenance-revision", "--record-baseline"}
 COMMANDS_OF_PLUGINS = {"provenance"}
 
 each_page = pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))

@@ -10,6 +10,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from conftest import missing
+from shown import block, sh
 
 from . import projects
 
@@ -27,7 +28,8 @@ cpu_family = 'aarch64'
 cpu = 'aarch64'
 endian = 'little'
 """
-MAKE_ARGUMENTS = "-Dkernel_make_args=ARCH=arm64,CROSS_COMPILE=aarch64-linux-gnu-"
+# What the command of the page goes on with.
+OPTIONS = {"installed": "", "subproject": "--wrap-mode=forcefallback -Dkernel_modules=enabled"}
 
 
 def machine(path: Path) -> str:
@@ -35,22 +37,19 @@ def machine(path: Path) -> str:
         return str(ELFFile(file).get_machine_arch())
 
 
-@pytest.mark.parametrize("kind", ["installed", "subproject"])
+@pytest.mark.parametrize("kind", OPTIONS)
 def test_modules_for_arm64(kind: str, headers: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(projects.EXAMPLES / "meson_project", tmp_path / "project"))
-    (tmp_path / "aarch64.ini").write_text(CROSS_FILE)
-    wrap_mode = "default" if kind == "installed" else "forcefallback"
+    (folder / "aarch64.ini").write_text(CROSS_FILE)
     try:
         kdir = projects.arm64_headers(headers)
         project = projects.consumer(folder)
     except projects.Missing as error:
         missing(error)
-    if wrap_mode == "forcefallback":
+    if kind == "subproject":
         projects.add_subproject(folder)
-    project.run(
-        *("setup", "out", "--cross-file", tmp_path / "aarch64.ini", f"--wrap-mode={wrap_mode}"),
-        *(f"-Dkernel_dir={kdir}", "-Dkernel_modules=enabled", MAKE_ARGUMENTS),
-    )
+    setup = block("examples/meson_project/README.md", "cross", {"DIR": kdir}).rstrip()
+    sh(f"{setup} {OPTIONS[kind]}", folder)
     assert project.compile()[-1] == "ticket_queue.ko"
     project.run("test", "-C", "out")
 

@@ -13,6 +13,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from conftest import missing
+from shown import block, sh
 
 from . import projects
 
@@ -24,6 +25,8 @@ SECTIONS = {".BTF", ".BTF.base", ".BTF_ids"}
 class Example(NamedTuple):
     """What there is to know of an example; R stands for the kernel's release."""
 
+    page: str
+    """Which shows the steps."""
     kernel_option: str
     installed: set[str]
     """All that is installed, by patterns."""
@@ -38,6 +41,7 @@ UPDATES = "lib/modules/R/updates"
 PACKAGE = "usr/local/lib/python*/*-packages/beacon"
 EXAMPLES = {
     "meson_project": Example(
+        "examples/meson_project/README.md",
         "kernel_dir",
         {
             "usr/local/bin/tickets",
@@ -49,13 +53,16 @@ EXAMPLES = {
         ["ticket_office.ko"],
     ),
     "meson_make": Example(
+        "examples/meson_make/README.md",
         "kernel_dir",
         {f"{UPDATES}/greeter.ko"},
         "kernel/greeter.h",
         ["greeter-make", "greeter.ko"],
         ["greeter.ko"],
     ),
+    # Its own page shows pip, which test_wheel.py follows.
     "meson_wheel": Example(
+        "examples/meson_make/README.md",
         "kernel_dirs",
         {f"{PACKAGE}/*.py", f"{PACKAGE}/__pycache__/*.pyc", f"{PACKAGE}/modules/beacon-R.ko"},
         "kernel/beacon.h",
@@ -80,12 +87,20 @@ def test_from_a_clean_clone_to_what_is_installed(
     release = headers.name.removeprefix("linux-headers-")
     folder = Path(shutil.copytree(clone / "examples" / name, tmp_path / name))
     project = projects.consumer(folder)
-    project.run("setup", "out", f"-D{example.kernel_option}={headers}")
-    assert project.compile()
-    assert re.search("^Ok: +[1-9]", project.run("test", "-C", "out"), re.MULTILINE)
+    here = {"kernel_dir": example.kernel_option, "/usr/src/linux-headers-RELEASE": headers}
+    steps = block(example.page, "steps", here)
+    # Where a step says nothing else, it installs here.
+    alone = tmp_path / "alone"
+    said = sh(steps, folder, DESTDIR=str(alone))
+    assert re.search("^Ok: +[1-9]", said, re.MULTILINE)
+    assert {path.suffix for path in alone.rglob("*") if path.is_file()} == (
+        {".ko"} if "--tags kmod" in steps else set()
+    )
+    first = {str(p.relative_to(folder / "dest")) for p in folder.glob("dest/**/*") if p.is_file()}
 
     installed = project.install("--strip")
 
+    assert set(installed) == first
     patterns = {pattern.replace("R", release) for pattern in example.installed}
     for path in installed:
         assert any(Path(path).match(pattern) for pattern in patterns), path

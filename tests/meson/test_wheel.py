@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,12 +15,12 @@ from elftools.elf.elffile import ELFFile
 
 from conftest import missing
 from kbtf import Module, open_btf, relocate
+from shown import block, sh
 
 from . import projects
 
 pytestmark = pytest.mark.integration
 
-PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
 FAKE_INSMOD = "#!/bin/sh\nprintf '%s\\n' \"$@\" > loaded\n"
 
 
@@ -42,17 +43,20 @@ def test_a_wheel_brings_its_module(headers: Path, vmlinux: Path, tmp_path: Path)
         missing("meson-python is not installed")
     release = headers.name.removeprefix("linux-headers-")
     source = Path(shutil.copytree(projects.EXAMPLES / "meson_wheel", tmp_path / "source"))
-    option = f"-Csetup-args=-Dkernel_dirs={headers}"
-    build = (*PIP, "wheel", "--no-build-isolation", "--no-deps", "-w", tmp_path, option, source)
-    succeed(*build, cwd=tmp_path)
-    (wheel,) = tmp_path.glob("beacon-1.0-*.whl")
-    assert "-abi3-linux_" in wheel.name, "for all versions of Python, on one architecture"
-
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv/bin/python"
-    succeed(*PIP, "--python", python, "install", "--no-index", wheel, cwd=tmp_path)
+    pip = f"{sys.executable} -m pip --disable-pip-version-check"
+    here = {
+        "pip install": f"{pip} --python {python} install --no-index",
+        "pip wheel": f"{pip} wheel --no-build-isolation",
+        "/usr/src/linux-headers-RELEASE": headers,
+    }
+    path = f"{projects.HERE}:{python.parent}:{os.environ['PATH']}"
+    said = sh(block("examples/meson_wheel/README.md", "wheel", here), source, PATH=path)
+    (wheel,) = source.glob("beacon-1.0-*.whl")
+    assert "-abi3-linux_" in wheel.name, "for all versions of Python, on one architecture"
 
-    assert succeed(tmp_path / "venv/bin/beacon", "list", cwd=tmp_path).split() == [release]
+    assert said.splitlines()[-1] == release
     insmod = tmp_path / "insmod"
     insmod.write_text(FAKE_INSMOD)
     insmod.chmod(0o755)

@@ -99,9 +99,9 @@ def installed(
 ) -> tuple[str, Environment]:
     """Each plugin alone, installed as its README says."""
     folder = tmp_path_factory.mktemp(request.param)
-    package = f"./kbtf-{request.param}[test]"
+    here = {"kbtf-compress": f"kbtf-{request.param}"}
     new = new_environment(folder / "venv", wheel)
-    new.run("pip", "install", "-q", package, cwd=sources)
+    new.run("sh", "-ec", block("examples/plugins/README.md", "install", here), cwd=sources)
     return request.param, new
 
 
@@ -113,7 +113,8 @@ def test_pip_installs_it_and_its_own_tests_pass(
     (row,) = [row for row in rows if row.startswith(f"{name} ")]
     assert re.match(rf"{name} +1\.0 +kbtf_{name} 1\.0 +kbtf_", row)
 
-    assert " passed" in environment.run("pytest", "-q", f"kbtf-{name}", cwd=sources)
+    own = block("examples/plugins/README.md", "own tests", {"kbtf-compress": f"kbtf-{name}"})
+    assert " passed" in environment.run("sh", "-ec", own, cwd=sources)
 
 
 def test_it_can_be_left_out(installed: tuple[str, Environment], tmp_path: Path) -> None:
@@ -139,6 +140,14 @@ def module(kfunc_module: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(kfunc_module, tmp_path))
 
 
+def follow(
+    environment: Environment, page: str, name: str, vmlinux: Path, folder: Path, *more: str
+) -> None:
+    """Do what a page shows with a module of one's own, here that of the example."""
+    shown = block(page, name, {"mymodule": "kfunc_module"})
+    environment.run("env", f"KBTF_BASE={vmlinux}", *more, "sh", "-ec", shown, cwd=folder)
+
+
 def peer(*words: object) -> str:
     return subprocess.run(
         [str(word) for word in words], capture_output=True, text=True, check=True
@@ -162,7 +171,10 @@ def test_the_kernels_tools_take_what_is_compressed(
         if f"+{feature}" in peer("kmod", "--version"):  # Debian's does not read gzip
             plain = peer("modinfo", "-F", "vermagic", tmp_path / "plain.ko")
             assert peer("modinfo", "-F", "vermagic", packed) == plain
-    check = peer("xz", "--robot", "--list", "--verbose", tmp_path / "out.ko.xz")
+    follow(everything, "examples/plugins/kbtf-compress/README.md", "compress", vmlinux, tmp_path)
+    shown = tmp_path / "kfunc_module.ko.xz"
+    assert shown.read_bytes() == (tmp_path / "out.ko.xz").read_bytes()
+    check = peer("xz", "--robot", "--list", "--verbose", shown)
     assert "CRC32" in check
     assert "CRC64" not in check
 
@@ -170,21 +182,25 @@ def test_the_kernels_tools_take_what_is_compressed(
 def test_provenance_is_what_readelf_sees(
     everything: Environment, module: Path, vmlinux: Path, tmp_path: Path
 ) -> None:
-    run = ("env", "SOURCE_DATE_EPOCH=1700000000", "kbtf", "run", "-q", "--base", vmlinux)
-    everything.run(*run, "--provenance-revision", "v1", module, cwd=tmp_path)
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", tmp_path)
+    peer(*git, "init", "-q")
+    peer(*git, "commit", "-q", "--allow-empty", "-m", "all")
+    page = "examples/plugins/kbtf-provenance/README.md"
+    follow(everything, page, "provenance", vmlinux, tmp_path, "SOURCE_DATE_EPOCH=1700000000")
 
     said = json.loads(everything.run("kbtf", "provenance", "--json", module, cwd=tmp_path))
 
     comment = peer("readelf", "-p", ".comment", module)
     compilers = list(dict.fromkeys(re.findall(r"^  \[ *[0-9a-f]+\]  (.*)$", comment, re.M)))
     vermagic = peer("modinfo", "-F", "vermagic", module).split()
+    revision = peer(*git, "rev-parse", "HEAD").strip()
     assert said == {
         "compilers": compilers,
         "epoch": 1700000000,
         "kernel": vermagic[0],
-        "revision": "v1",
+        "revision": revision,
     }
-    assert '"revision": "v1"' in peer("readelf", "-p", ".kbtf.provenance", module)
+    assert f'"revision": "{revision}"' in peer("readelf", "-p", ".kbtf.provenance", module)
     assert "provenance" in everything.run("kbtf", "--help", cwd=tmp_path)
 
 
@@ -213,9 +229,10 @@ def test_the_policy_keeps_to_its_budget(
 def test_the_policy_names_the_kfunc_that_went(
     everything: Environment, module: Path, root: Path, headers: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "kbtf.toml").write_text("[policy]\nkfunc-baseline = 'kfuncs'\n")
+    page = "examples/plugins/kbtf-policy/README.md"
+    (tmp_path / "kbtf.toml").write_text(block(page, "configuration"))
     run = ("kbtf", "run", "-q", "--base", headers / "vmlinux")
-    everything.run(*run, "--record-baseline", "-o", "done.ko", module, cwd=tmp_path)
+    follow(everything, page, "record", headers / "vmlinux", tmp_path)
     everything.run(*run, "-o", "done.ko", module, cwd=tmp_path)
     source = (root / "examples/kfunc_module/kfunc_module.c").read_text()
     entries = re.findall(r"^BTF_ID_FLAGS\(func, (\w+).*\)\n", source, re.M)

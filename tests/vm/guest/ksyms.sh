@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 # Loads BPF objects with sets of modules, as /cases lists them: NAME LOADER OBJECT MODULE...
-# /out/NAME gets: result (what load and ksyms print), log. Then a transfer under the congestion
-# control of examples/tcp_congestion, and the light skeleton of examples/kfunc_module.
+# /out/NAME gets: result (what load and ksyms print), log. Then /tcp.sh and /customers.sh, which
+# are what the pages of examples/tcp_congestion and examples/kfunc_module show.
 set -u
 
 unload() {
 	# A BPF program keeps its module for some tenths of a second after it was closed.
 	for _ in $(seq 100); do
-		rmmod "$1" 2>/tmp/rmmod && return
+		busybox rmmod "$1" 2>/tmp/rmmod && return
 		sleep 0.1
 	done
 	cat /tmp/rmmod
@@ -20,6 +20,18 @@ unload_all() {
 	done
 }
 
+# Runs what a page shows, to /out/NAME; also with a kernel that the module was not built for.
+follow() {
+	(
+		insmod() { /load "$1" -- /bin/true; }
+		rmmod() { unload "$1"; }
+		set -e
+		# shellcheck source=/dev/null
+		. "/$1.sh"
+	) >"/out/$1" 2>&1
+	echo "exit $?" >>"/out/$1"
+}
+
 dmesg -n 1
 dmesg -c >/out/dmesg
 while read -r name loader object modules; do
@@ -29,12 +41,9 @@ while read -r name loader object modules; do
 	unload_all
 done </cases
 
-mkdir -p /out/tcp /out/customers
 ip link set lo up
-/load /steady.ko -- /transfer steady 300000 >/out/tcp/module 2>&1
-/transfer /eager.bpf.o 300000 >/out/tcp/bpf 2>&1
+follow tcp
 unload_all
-/load /kfunc_module.ko -- /customers 3 >/out/customers/result 2>&1
-/customers 4 >>/out/customers/result 2>&1
+follow customers
 unload_all
 dmesg >/out/dmesg.end
