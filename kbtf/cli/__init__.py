@@ -54,10 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough.
-        _drop_output()
+        _drop(1)
         return 0
     except OSError as error:
-        _drop_output()
+        _drop(1)
         print_error(f"standard output: {(error.strerror or str(error)).lower()}")
         return 4
     return code
@@ -86,9 +86,9 @@ def _run_guarded(args: list[str]) -> int:
         return 143
 
 
-def _drop_output() -> None:
+def _drop(stream: int) -> None:
     """Send what is still buffered nowhere, so that nothing fails at the interpreter's exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
 
 def _prepare_process() -> None:
@@ -126,14 +126,20 @@ def print_traceback() -> None:
 
 def print_error(error: object) -> None:
     """Say on standard error what went wrong, in one line."""
-    text = str(error).replace("\n", "\\n")
-    print(f"kbtf: error: {text}", file=sys.stderr)
+    _say("error", error)
 
 
 def print_warning(text: object) -> None:
     """Say on standard error what is probably wrong, in one line."""
+    _say("warning", text)
+
+
+def _say(what: str, text: object) -> None:
     line = str(text).replace("\n", "\\n")
-    print(f"kbtf: warning: {line}", file=sys.stderr)
+    try:
+        print(f"kbtf: {what}: {line}", file=sys.stderr)
+    except OSError:  # nobody can be told; the exit code still tells
+        _drop(2)
 
 
 def _run(args: list[str]) -> int:

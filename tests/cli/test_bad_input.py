@@ -829,6 +829,13 @@ def test_standard_output_that_is_full_is_an_error(args: tuple[str, ...], folder:
     folder.refuses(*args, before=full, code=ENVIRONMENT, names="", says="no space left on device")
 
 
+def test_the_exit_code_tells_where_no_message_can(folder: Folder) -> None:
+    full = ("sh", "-c", 'exec "$@" >/dev/full 2>&1', "sh")
+
+    assert folder.kbtf("show", "good.ko", before=full) == (ENVIRONMENT, "", [])
+    assert folder.kbtf("show", "none.ko", before=full) == (BAD_INPUT, "", [])
+
+
 def test_standard_output_that_is_closed_is_no_crash(folder: Folder) -> None:
     closed = ("sh", "-c", 'exec "$@" >&-', "sh")
 
