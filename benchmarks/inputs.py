@@ -166,6 +166,11 @@ class Inputs:
         """The same distilled."""
         return trees.write_distilled(self.tree_splits, self.tree_base, self.folder / "distilled")
 
+    @cached_property
+    def tree_halving(self) -> list[tuple[Path, int]]:
+        """Modules of `tree` of all sizes of BTF, and those sizes."""
+        return trees.halving(self.tree_by_size)
+
     def new_folder(self) -> Path:
         """An empty folder that nothing was in before."""
         self._folders += 1

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MOST_PAIRS = 5  # they take seconds each
 CURVE = (1, 10, 100, 1000, 4000)  # modules
-LARGEST = 12  # modules of the curve over size
 
 # What the peers need for one module: libbpf distils, objcopy replaces .BTF and adds .BTF.base,
 # resolve_btfids fills .BTF_ids.  $1 is the module, $2 its copy's place.
@@ -197,7 +196,7 @@ def measure_packed(inputs: Inputs, repeat: int) -> Iterator[Result]:
 
 
 def measure_curve(inputs: Inputs, repeat: int) -> Iterator[Result]:
-    """Over the number of modules, then over their size."""
+    """Over the number of modules, then over the size of one's BTF."""
     for count in CURVE:
         some = inputs.first(count)
         runs = [
@@ -207,10 +206,9 @@ def measure_curve(inputs: Inputs, repeat: int) -> Iterator[Result]:
         what = f"kbtf run -j2, {inputs.count(some)} modules"
         time = median(run.ms for run in runs)
         yield Result(f"curve-{count}", what, "ms", time, None, "most", None)
-    by_size = inputs.tree_by_size
-    for module in by_size[:: max(1, len(by_size) // LARGEST)]:
-        runs = [kbtf_run(inputs, module, inputs.new_folder()) for _ in range(MOST_PAIRS)]
-        what = f"kbtf run, {module.name}, {module.stat().st_size:,} bytes"
+    for module, size in inputs.tree_halving:
+        runs = [kbtf_run(inputs, module, inputs.new_folder()) for _ in range(repeat)]
+        what = f"kbtf run, {module.name}, {size:,} bytes of BTF"
         time = median(run.ms for run in runs)
         yield Result(f"size-{module.stem}", what, "ms", time, None, "most", None)
 

@@ -49,6 +49,18 @@ def write_splits(modules: list[Path], into: Path) -> list[Path]:
     return written
 
 
+def halving(modules: list[Path]) -> list[tuple[Path, int]]:
+    """The module with the most BTF, then ever one with at most half of that, and their bytes."""
+    from kbtf import Module
+
+    sizes = {path: len(Module.open(str(path)).image.data(".BTF") or b"") for path in modules}
+    chosen: list[tuple[Path, int]] = []
+    for path, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        if size and (not chosen or size * 2 <= chosen[-1][1]):
+            chosen.append((path, size))
+    return chosen
+
+
 def write_distilled(splits: list[Path], base: Path, into: Path) -> list[tuple[Path, Path]]:
     """Base and split of each, distilled."""
     from kbtf import Btf, distill
