@@ -59,10 +59,11 @@ def _end(main: Callable[[], int]) -> int:
 
 def _is_awaited() -> bool:
     """Whether there is code in the process, not ours, that may act at the interpreter's end."""
+    script = sys._getframe(3)  # that called the function of the program, which called _end()
     return (
-        atexit._ncallbacks() > 0
+        script.f_back is not None  # a profiler, a debugger, runpy
+        or atexit._ncallbacks() > 0
         or "threading" in sys.modules
         or "kbtf.host.loading" in sys.modules
-        or sys.getprofile() is not None
         or bool(sys.flags.inspect)
     )

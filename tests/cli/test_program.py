@@ -30,3 +30,9 @@ def test_objects_of_a_plugin_are_taken_apart(run_dir: Path) -> None:
 
 def test_a_profiler_tells_what_it_saw(run_dir: Path) -> None:
     assert "function calls" in output(sys.executable, "-m", "cProfile", KBTF, "--version")
+
+
+def test_one_may_go_on_in_the_interpreter(run_dir: Path) -> None:
+    command = [sys.executable, "-i", str(KBTF), "--version"]
+    done = subprocess.run(command, input="print(6 * 7)\n", capture_output=True, text=True)
+    assert done.stdout.endswith("42\n")
