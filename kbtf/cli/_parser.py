@@ -14,6 +14,9 @@ from kbtf.cli import COMMANDS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# For each of its few words argparse looks for a translation, of which there are none: 3 ms.
+argparse._ = str  # type: ignore[attr-defined]
+
 _WIDEST = 100
 """Columns: longer lines are hard to read."""
 _FIRST_STEPS = """\
