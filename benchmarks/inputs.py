@@ -168,8 +168,13 @@ class Inputs:
 
     @cached_property
     def tree_halving(self) -> list[tuple[Path, int]]:
-        """Modules of `tree` of all sizes of BTF, and those sizes."""
-        return trees.halving(self.tree_by_size)
+        """The module with the most BTF, then ever one with at most half, and their bytes."""
+        sizes = {split: split.stat().st_size for split in self.tree_splits}
+        chosen: list[tuple[Path, int]] = []
+        for split, size in sorted(sizes.items(), key=lambda item: -item[1]):
+            if not chosen or size * 2 <= chosen[-1][1]:
+                chosen.append((self.tree_by_size[int(split.stem)], size))
+        return chosen
 
     def new_folder(self) -> Path:
         """An empty folder that nothing was in before."""

@@ -35,7 +35,7 @@ def link_modules(modules: list[Path], tree: Path, into: Path) -> Path:
 
 
 def write_splits(modules: list[Path], into: Path) -> list[Path]:
-    """The split BTF of each module in a file of its own."""
+    """The split BTF of each module in a file of its own, named by the place in the list."""
     from kbtf import Module
 
     into.mkdir()
@@ -47,18 +47,6 @@ def write_splits(modules: list[Path], into: Path) -> list[Path]:
             target.write_bytes(data)
             written.append(target)
     return written
-
-
-def halving(modules: list[Path]) -> list[tuple[Path, int]]:
-    """The module with the most BTF, then ever one with at most half of that, and their bytes."""
-    from kbtf import Module
-
-    sizes = {path: len(Module.open(str(path)).image.data(".BTF") or b"") for path in modules}
-    chosen: list[tuple[Path, int]] = []
-    for path, size in sorted(sizes.items(), key=lambda item: -item[1]):
-        if size and (not chosen or size * 2 <= chosen[-1][1]):
-            chosen.append((path, size))
-    return chosen
 
 
 def write_distilled(splits: list[Path], base: Path, into: Path) -> list[tuple[Path, Path]]:

@@ -3,36 +3,32 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-KBTF = Path(sys.executable).with_name("kbtf")
+from shown import sh
 
-
-def output(*command: str | Path) -> str:
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_what_a_plugin_left_for_the_interpreters_end_is_done(run_dir: Path) -> None:
     (run_dir / "late.py").write_text(
         "import atexit\nfrom kbtf import hookimpl\natexit.register(print, 'done at the end')\n"
     )
-    assert output(KBTF, "plugins", "-p", "./late.py").endswith("\ndone at the end\n")
+    assert sh("kbtf plugins -p ./late.py", run_dir).endswith("\ndone at the end\n")
 
 
 def test_objects_of_a_plugin_are_taken_apart(run_dir: Path) -> None:
     (run_dir / "held.py").write_text(
         "class Held:\n    def __del__(self, say=print):\n        say('let go')\nheld = Held()\n"
     )
-    assert output(KBTF, "plugins", "-p", "./held.py").endswith("\nlet go\n")
+    assert sh("kbtf plugins -p ./held.py", run_dir).endswith("\nlet go\n")
 
 
 def test_a_profiler_tells_what_it_saw(run_dir: Path) -> None:
-    assert "function calls" in output(sys.executable, "-m", "cProfile", KBTF, "--version")
+    assert "function calls" in sh("python -m cProfile $(command -v kbtf) --version", run_dir)
 
 
 def test_one_may_go_on_in_the_interpreter(run_dir: Path) -> None:
-    command = [sys.executable, "-i", str(KBTF), "--version"]
-    done = subprocess.run(command, input="print(6 * 7)\n", capture_output=True, text=True)
-    assert done.stdout.endswith("42\n")
+    said = sh("echo 'print(6 * 7)' | python -i $(command -v kbtf) --version", run_dir)
+    assert said.endswith("42\n")
