@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MARK = re.compile(r"<!-- (?P<kind>test|not run): (?P<text>.+) -->")
-FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})(?P<kind>.*)")
-
-FENCED = re.compile(r"^( {0,3})(`{3,}|~{3,}).*\n(?:.*\n)*?\1\2$", re.MULTILINE)
+FENCED = re.compile(
+    r"^(?P<indent> {0,3})(?P<fence>`{3,}|~{3,})(?P<kind>.*)\n(?:.*\n)*?(?P=indent)(?P=fence)$",
+    re.MULTILINE,
+)
 ITEM = re.compile(r"(?:.*\n)*?(?:[-*+]|\d+[.)]) ")
 
 each_page = pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
@@ -34,19 +35,12 @@ class Block(NamedTuple):
 
 def blocks(text: str) -> list[Block]:
     """All but directives of MyST, which make parts of the site."""
+    assert not re.search("^ {0,3}(```|~~~)", FENCED.sub("", text), re.MULTILINE), "has no end"
     found = []
-    fence, before = "", ""
-    for number, line in enumerate(text.splitlines(), 1):
-        match = FENCE.fullmatch(line)
-        if fence:
-            if line.strip() == fence:
-                fence = ""
-        elif match:
-            fence = match["fence"]
-            if not match["kind"].startswith("{"):
-                found.append(Block(number, match["kind"], before))
-        before = line
-    assert not fence
+    for match in FENCED.finditer(text):
+        lines = text[: match.start()].split("\n")
+        if not match["kind"].startswith("{"):
+            found.append(Block(len(lines), match["kind"], lines[-2] if len(lines) > 1 else ""))
     return found
 
 

@@ -7,14 +7,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from conftest import missing
 from kbuild.kdirs import shadow
 from oracles import build as oracles
-from shown import block
+from shown import block, steps
 from vm import kernels, machine
 
 from .test_tutorial import commands, environment, guest_files
@@ -27,16 +26,6 @@ sudo() { "$@"; }
 set -e
 dmesg -n 1
 """
-
-
-class Step(NamedTuple):
-    command: str
-    shown: str
-
-
-def steps(name: str) -> list[Step]:
-    parts = block("README.md", name).split("$ ")[1:]
-    return [Step(command, shown) for command, _, shown in (p.partition("\n") for p in parts)]
 
 
 def bare(text: str) -> str:
@@ -61,23 +50,24 @@ def test_the_session_of_readme(headers: Path, tmp_path: Path) -> None:
     (compile_bpf, _), *_ = commands("link")
     subprocess.run(["sh", "-c", compile_bpf], cwd=folder, env=env, check=True)
 
-    (make, *loading), (run, *calling) = steps("before"), steps("after")
-    for step, kept in ((make, "linked.ko"), (run, "counter.ko")):
-        command = step.command.replace("/lib/modules/$(uname -r)/build", str(kdir))
+    before, after = block("README.md", "before"), block("README.md", "after")
+    (make, *loading), (run, *calling) = steps(before), steps(after)
+    for (command, shown), kept in ((make, "linked.ko"), (run, "counter.ko")):
+        command = command.replace("/lib/modules/$(uname -r)/build", str(kdir))
         done = subprocess.run(
             ["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True
         )
-        assert bare(done.stdout + done.stderr) == bare(step.shown), command
+        assert bare(done.stdout + done.stderr) == bare(shown), command
         if kept != "counter.ko":
             shutil.copy(folder / "counter.ko", folder / kept)
 
     lines = ["mkdir before", "cp linked.ko before/counter.ko", "cd before"]
-    for n, step in enumerate([*loading, *calling]):
+    for n, (command, _) in enumerate([*loading, *calling]):
         lines += ["cd /"] * (n == len(loading))
-        lines.append(f"{{ {step.command}; }} >/out/{n} 2>&1")
+        lines.append(f"{{ {command}; }} >/out/{n} 2>&1")
     script = tmp_path / "script"
     script.write_text("\n".join([GUEST, *lines, ""]))
     run_there = machine.run_in(kernel, script, guest_files(folder), tmp_path / "machine")
-    for n, step in enumerate([*loading, *calling]):
-        assert bare((run_there.out / str(n)).read_text()) == bare(step.shown), step.command
-    assert "Return value: 7," in calling[-1].shown
+    for n, (command, shown) in enumerate([*loading, *calling]):
+        assert bare((run_there.out / str(n)).read_text()) == bare(shown), command
+    assert "Return value: 7," in shown
