@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The C core and kbtf as tests want them: compiled by hand, or installed in a venv of its own."""
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NATIVE = ROOT / "kbtf" / "btf" / "native"
-SOURCES = sorted(NATIVE.glob("*.c"))
-CORE = [path for path in SOURCES if path.name != "module.c"]
+NATIVE = ROOT / "kbtf" / "native"
+INCLUDE = tuple(f"-I{NATIVE / part}" for part in ("btf", "core", "dwarf", "python"))
+SOURCES = sorted(NATIVE.glob("*/*.c"))
+CORE = [path for path in SOURCES if path.parent.name != "python" or path.name == "sigbus.c"]
 """All that know nothing of Python."""
 HERE = Path(__file__).parent
 EXTENSION_FLAGS = (
     "-fPIC",
     "-DPy_LIMITED_API=0x030b0000",
-    '-DKBTF_VERSION="0"',
     f"-isystem{sysconfig.get_path('include')}",
 )
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -44,7 +45,7 @@ def compile_core(into: Path, *flags: str) -> Path:
         *WARN,
         "-g",
         *flags,
-        f"-I{NATIVE}",
+        *INCLUDE,
         wrap,
         *sources,
         "-o",

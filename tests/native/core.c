@@ -12,6 +12,9 @@
 #include <stdlib.h>
 
 #include "btf.h"
+#include "dedup.h"
+
+#define SEED 0x0123456789abcdefu
 
 #define REQUIRE(what)                                                                              \
 	do {                                                                                       \
@@ -116,7 +119,7 @@ static int index_names(const struct fixture *f, struct btf_error *err)
 	return failed;
 }
 
-static int distil(const struct fixture *f, struct btf_error *err)
+static int distill(const struct fixture *f, struct btf_error *err)
 {
 	struct distilled out;
 	int failed = btf_distill(&f->split, &out, err);
@@ -145,12 +148,31 @@ static int relocate_back(const struct fixture *f, struct btf_error *err)
 	return failed;
 }
 
+static int deduplicate(const struct fixture *f, struct btf_error *err)
+{
+	struct base_image image;
+	struct base_index index;
+	struct deduplicated out;
+	int failed;
+
+	if (base_image_build(&image, &f->base, 1, err)) {
+		REQUIRE(!image.bytes);
+		return -1;
+	}
+	base_index_use(&index, image.bytes, &f->base);
+	failed = btf_deduplicate(&f->split, &index, &out, err);
+	REQUIRE(!failed == !!out.split.bytes && !failed == !!out.new_ids);
+	deduplicated_release(&out);
+	base_image_release(&image);
+	return failed;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(const struct fixture *f, struct btf_error *err);
 } operations[] = {
 	{"index a base", index_base}, {"index a split", index_split}, {"index names", index_names},
-	{"distil", distil},	      {"relocate", relocate_back},
+	{"distill", distill},	      {"relocate", relocate_back},   {"deduplicate", deduplicate},
 };
 
 static void fail_each_allocation(const struct fixture *f)
@@ -224,7 +246,7 @@ static void refuse_too_many_strings(void)
 	struct strtab table;
 	uint32_t offset;
 
-	REQUIRE(!strtab_init(&table, NULL));
+	REQUIRE(!strtab_init(&table, NULL, SEED));
 	table.length = UINT32_MAX / 2 - 2;
 	REQUIRE(strtab_add(&table, "abc", &offset));
 	strtab_release(&table);
@@ -245,11 +267,11 @@ static uint64_t inverse(uint64_t odd)
 /* Give a name of 16 bytes that begins as `name` of 8 does a tail with which both hash alike. */
 static void collide(char *longer, const char *name)
 {
-	uint64_t wanted = (uint64_t)hash_string(name, 8) << 32;
+	uint64_t wanted = (uint64_t)hash_string(name, 8, SEED) << 32;
 	uint64_t first, last, tail, low;
 
 	memcpy(&first, name, 8);
-	first = (hash_seed ^ 16 * 0x9e3779b97f4a7c15u ^ first) * MULTIPLIER;
+	first = (SEED ^ 16 * 0x9e3779b97f4a7c15u ^ first) * MULTIPLIER;
 	first ^= first >> 32;
 	for (low = 0; low < 1000; low++) {
 		last = (wanted | low) * inverse(MULTIPLIER);
@@ -274,7 +296,7 @@ static void keep_apart(const char *one, const char *other)
 	struct strtab table;
 	struct btf btf;
 
-	REQUIRE(hash_string(one, one_len) == hash_string(other, other_len));
+	REQUIRE(hash_string(one, one_len, SEED) == hash_string(other, other_len, SEED));
 	store32(data + 12, 24);
 	store32(data + 16, 24);
 	store32(data + 20, 27);
@@ -284,12 +306,14 @@ static void keep_apart(const char *one, const char *other)
 	store32(data + 40, KIND_FWD << 24);
 	memcpy(data + 49, one, one_len);
 	memcpy(data + 50 + one_len, other, other_len);
-	REQUIRE(!btf_index(&btf, data, sizeof(data), NULL, &err) && !btf_name_index(&btf, &err));
+	REQUIRE(!btf_index(&btf, data, sizeof(data), NULL, &err));
+	btf.seed = SEED;
+	REQUIRE(!btf_name_index(&btf, &err));
 	REQUIRE(btf_find(&btf, one, one_len) == 1 && !btf_find_next(&btf, 1));
 	REQUIRE(btf_find(&btf, other, other_len) == 2 && !btf_find_next(&btf, 2));
 	btf_release(&btf);
 
-	REQUIRE(!strtab_init(&table, NULL));
+	REQUIRE(!strtab_init(&table, NULL, SEED));
 	REQUIRE(!strtab_add(&table, one, &first) && !strtab_add(&table, other, &second));
 	REQUIRE(first == 1 && second == one_len + 2);
 	strtab_release(&table);

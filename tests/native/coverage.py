@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Which branches of the C core ran, by gcov; and those that no test can reach, with the reason."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import subprocess
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from native.build import NATIVE
+from native.build import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,13 +24,11 @@ class Line(NamedTuple):
     text: str
 
 
-UNREACHABLE = {
-    ("index.c", "if (scan_type(btf, &at, err))"): "it went well before, unless the file changed",
-    ("module.c", "PyTuple_SetItem"): "fails only behind the end",
-    ("module.c", "PyList_SetItem"): "fails only behind the end",
-    ("module.c", "Py_CLEAR"): "the macro asks for NULL, which its caller excludes",
-}
-"""By file and part of the line; each must still be there."""
+FILES = {path.name: path for path in SOURCES}
+MARK = "LCOV_EXCL_BR_LINE"
+"""In a comment of the line, with the reason why no test reaches its branches."""
+OF_PYTHON = ("PyList_SetItem", "PyTuple_SetItem", "Py_CLEAR", "Py_VISIT")
+"""What has branches of its own: places behind an end, members that are NULL."""
 
 
 def run_gcov(folder: Path) -> Iterable[dict[str, object]]:
@@ -51,7 +50,7 @@ def missed(folders: Iterable[Path]) -> list[Line]:
     for folder in folders:
         for file in run_gcov(folder):
             name = str(file["file"]).rpartition("/")[2]
-            if not (NATIVE / name).is_file():
+            if name not in FILES:
                 continue
             lines = file["lines"]
             assert isinstance(lines, list)
@@ -63,8 +62,8 @@ def missed(folders: Iterable[Path]) -> list[Line]:
 
 
 def text_of(name: str, number: int) -> str:
-    return (NATIVE / name).read_text().splitlines()[number - 1].strip()
+    return FILES[name].read_text().splitlines()[number - 1].strip()
 
 
 def explained(line: Line) -> bool:
-    return any(line.file == file and part in line.text for file, part in UNREACHABLE)
+    return MARK in line.text or any(name in line.text for name in OF_PYTHON)

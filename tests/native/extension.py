@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Each allocation of each operation of the extension fails in turn: a MemoryError, and no leak.
 
 Needs LD_PRELOAD=failing_malloc.so and PYTHONMALLOC=malloc; prints how many failed, by operation.
@@ -12,8 +13,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from kbtf import BtfBuilder, Kind, distill
-from kbtf.btf import _native
 from kbtf.errors import BtfError
+from kbtf.native import _native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,10 @@ S = BtfBuilder(BASE)
 S.add_composite(Kind.STRUCT, "own", 16, [("a", 2, 0), ("b", 1, 64)])
 SPLIT = S.build()
 DISTILLED = distill(SPLIT)
+BASE_INDEX = _native.index_base(BASE.index, 1)
+E = BtfBuilder(BASE)
+E.add_ref(Kind.PTR, E.next_id)
+ENDLESS = E.build()
 RULES = (0xFFFFFFFF, 19, 512, True, True)
 
 OPERATIONS: dict[str, Callable[[], object]] = {
@@ -52,6 +57,11 @@ OPERATIONS: dict[str, Callable[[], object]] = {
     "string": lambda: BASE.index.string(1),
     "strings": lambda: BASE.index.strings(),
     "find": lambda: _native.Index(BASE.data).find(b"s"),
+    "index a base": lambda: _native.index_base(BASE.index, 1),
+    "open the index of a base": lambda: _native.open_base_index(BASE.index, BASE_INDEX.image()),
+    "refuse the index of a base": lambda: _native.open_base_index(BASE.index, b""),
+    "deduplicate": lambda: _native.deduplicate(SPLIT.index, BASE_INDEX),
+    "do not deduplicate": lambda: _native.deduplicate(ENDLESS.index, BASE_INDEX),
     "distill": lambda: _native.distill(SPLIT.index),
     "relocate": lambda: _native.relocate(DISTILLED.split.index, _native.Index(BASE.data)),
     "do not relocate": lambda: _native.relocate(
@@ -71,7 +81,7 @@ def missing(get: Callable[[int], object]) -> None:
 
 def load() -> None:
     """Initialize the extension once more; what it made before is its own no longer."""
-    spec = importlib.util.find_spec("kbtf.btf._native")
+    spec = importlib.util.find_spec("kbtf.native._native")
     assert spec is not None
     assert spec.loader is not None
     try:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Allocations of ``kbtf run`` fail: it says so in one line, the module is the old or the new one.
 
     out_of_memory.py FOLDER EVERY
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kbtf.cli import main
+from kbtf.program import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,9 @@ def problem_with(folder: Path, fail: Callable[[int], None], after: int, new: byt
     left = sorted(os.listdir(folder))
     if code == NOT_REACHED:
         return "end"
-    in_words = not said or ("memory" in said and said.count("\n") == 1)
+    # Python itself may lose the reason: "error return without exception set"
+    named = "memory" in said or "SystemError" in said
+    in_words = not said or (named and said.count("\n") == 1)
     if code not in (0, 4) or (code and not in_words):
         return f"exit code {code}: {said!r}"
     if found not in (old, new) or (not code and found != new):

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/*
+ * A hash of bytes, for tables of names and for checksums.
+ *
+ * The seed is secret and belongs to a table or file: without it, nobody can prepare bytes that collide.
+ */
+#ifndef KBTF_HASH_H
+#define KBTF_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Both halves of the product of two 64-bit numbers, folded into one. */
+static inline uint64_t hash_mix(uint64_t a, uint64_t b)
+{
+#ifdef __SIZEOF_INT128__
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+	uint64_t a_low = a & UINT32_MAX, a_high = a >> 32;
+	uint64_t b_low = b & UINT32_MAX, b_high = b >> 32;
+	uint64_t middle = a_high * b_low + (a_low * b_low >> 32);
+	uint64_t high = a_high * b_high + (middle >> 32);
+
+	middle = (middle & UINT32_MAX) + a_low * b_high;
+	return (a * b) ^ (high + (middle >> 32));
+#endif
+}
+
+static inline uint64_t hash_load64(const uint8_t *bytes)
+{
+	uint64_t value;
+
+	memcpy(&value, bytes, sizeof(value));
+	return value;
+}
+
+/* Up to eight bytes as a number. */
+static inline uint64_t hash_load_rest(const uint8_t *bytes, size_t length)
+{
+	uint64_t value = 0;
+	size_t i;
+
+	if (length == 8)
+		return hash_load64(bytes);
+	for (i = 0; i < length; i++)
+		value |= (uint64_t)bytes[i] << 8 * i;
+	return value;
+}
+
+static inline uint64_t hash_bytes(const void *data, size_t length, uint64_t seed)
+{
+	const uint8_t *bytes = data;
+	uint64_t secret = hash_mix(seed ^ 0x9e3779b97f4a7c15u, 0xd6e8feb86659fd93u);
+	uint64_t hash = seed ^ length;
+	uint64_t low, high;
+
+	for (; length > 16; bytes += 16, length -= 16)
+		hash = hash_mix(hash_load64(bytes) ^ secret, hash_load64(bytes + 8) ^ hash);
+	low = hash_load_rest(bytes, length < 8 ? length : 8);
+	high = hash_load_rest(bytes + (length < 8 ? length : 8), length < 8 ? 0 : length - 8);
+	hash = hash_mix(low ^ secret, high ^ hash);
+	return hash_mix(hash ^ secret, 0xa0761d6478bd642fu);
+}
+
+#endif

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
+/* The Python interface of the C core; kbtf/native/_native.pyi describes it. */
+#define _GNU_SOURCE /* syncfs() */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "objects.h"
+
+#include <unistd.h>
+
+/* The keyword arguments of an error. */
+static PyObject *error_place(uint32_t type_id)
+{
+	if (!type_id)
+		return PyDict_New();
+	return Py_BuildValue("{s:N}", "where", PyUnicode_FromFormat("type [%u]", type_id));
+}
+
+PyObject *raise_btf_error(const struct module_state *state, const struct btf_error *err)
+{
+	PyObject *class = err->misfit ? state->misfit_error : state->btf_error;
+	PyObject *args, *kwargs, *error;
+
+	if (err->no_memory)
+		return PyErr_NoMemory();
+	args = Py_BuildValue("(s)", err->text);
+	kwargs = args ? error_place(err->type_id) : NULL;
+	error = kwargs ? PyObject_Call(class, args, kwargs) : NULL;
+	if (error)
+		PyErr_SetObject(class, error);
+	Py_XDECREF(args);
+	Py_XDECREF(kwargs);
+	Py_XDECREF(error);
+	return NULL;
+}
+
+PyObject *string_object(const char *string)
+{
+	return PyUnicode_DecodeUTF8(string, (Py_ssize_t)strlen(string), "surrogateescape");
+}
+
+PyObject *bytes_of(const void *bytes, size_t length)
+{
+	return PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
+}
+
+static PyObject *check_fit(PyObject *module, PyObject *arg)
+{
+	const struct module_state *state = PyModule_GetState(module);
+	const struct btf *split = btf_of(state, arg);
+	struct btf_error err;
+
+	if (!split)
+		return NULL;
+	if (btf_fits(split, &err))
+		return raise_btf_error(state, &err);
+	return Py_NewRef(Py_None);
+}
+
+static PyObject *distill(PyObject *module, PyObject *arg)
+{
+	const struct module_state *state = PyModule_GetState(module);
+	const struct btf *split = btf_of(state, arg);
+	struct distilled out;
+	struct btf_error err;
+	PyObject *result;
+
+	if (!split)
+		return NULL;
+	if (btf_distill(split, &out, &err))
+		return raise_btf_error(state, &err);
+	result = Py_BuildValue("(NNNN)", bytes_of(out.base.bytes, out.base.length),
+			       bytes_of(out.split.bytes, out.split.length),
+			       bytes_of(out.kept, out.nr_kept * sizeof(*out.kept)),
+			       bytes_of(out.moved, out.nr_moved * sizeof(*out.moved)));
+	distilled_release(&out);
+	return result;
+}
+
+static PyObject *findings_list(const struct verify_report *report)
+{
+	PyObject *list = PyList_New(report->nr);
+	const struct verify_finding *finding;
+	PyObject *row;
+	uint32_t i;
+
+	for (i = 0; list && i < report->nr; i++) {
+		finding = &report->findings[i];
+		row = Py_BuildValue("(INN)", finding->type_id, PyBool_FromLong(finding->refused),
+				    string_object(finding->text));
+		if (!row || PyList_SetItem(list, i, row))
+			Py_CLEAR(list);
+	}
+	return list;
+}
+
+static PyObject *verify(PyObject *module, PyObject *args)
+{
+	struct verify_report report;
+	struct verify_rules rules;
+	const struct btf *btf;
+	int flag_on_tags, tags_first;
+	PyObject *index;
+
+	if (!PyArg_ParseTuple(args, "OIIIpp", &index, &rules.info_mask, &rules.max_kind,
+			      &rules.name_len, &flag_on_tags, &tags_first))
+		return NULL;
+	btf = btf_of(PyModule_GetState(module), index);
+	if (!btf)
+		return NULL;
+	rules.flag_on_tags = flag_on_tags;
+	rules.tags_first = tags_first;
+	btf_verify(btf, &rules, &report);
+	return findings_list(&report);
+}
+
+static PyObject *end_process_on_truncation(PyObject *module, PyObject *unused)
+{
+	(void)module;
+	(void)unused;
+	end_on_truncation();
+	return Py_NewRef(Py_None);
+}
+
+static PyObject *end_process_with_parent(PyObject *module, PyObject *unused)
+{
+	(void)module;
+	(void)unused;
+	end_with_parent();
+	return Py_NewRef(Py_None);
+}
+
+/* Python has no syncfs(); False if the system lacks it, or it failed. */
+static PyObject *flush_file_system(PyObject *module, PyObject *arg)
+{
+	long fd = PyLong_AsLong(arg);
+	int failed;
+
+	(void)module;
+	if (fd == -1 && PyErr_Occurred())
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	failed = syncfs((int)fd);
+	Py_END_ALLOW_THREADS
+	return PyBool_FromLong(!failed);
+}
+
+static PyMethodDef methods[] = {
+	{"check_fit", check_fit, METH_O, NULL},
+	{"deduplicate", deduplicate, METH_VARARGS, NULL},
+	{"distill", distill, METH_O, NULL},
+	{"encode", encode, METH_VARARGS, NULL},
+	{"end_on_truncation", end_process_on_truncation, METH_NOARGS, NULL},
+	{"end_with_parent", end_process_with_parent, METH_NOARGS, NULL},
+	{"index_base", index_base, METH_VARARGS, NULL},
+	{"open_base_index", open_base_index, METH_VARARGS, NULL},
+	{"relocate", relocate, METH_VARARGS, NULL},
+	{"syncfs", flush_file_system, METH_O, NULL},
+	{"verify", verify, METH_VARARGS, NULL},
+	{NULL, NULL, 0, NULL},
+};
+
+static PyObject *word_or_none(uint8_t word)
+{
+	return word == NO_WORD ? Py_NewRef(Py_None) : PyLong_FromLong(word);
+}
+
+static PyObject *kinds_list(void)
+{
+	PyObject *list = PyList_New(0);
+	const struct kind_info *kind;
+	PyObject *row;
+
+	for (kind = kinds; list && kind < kinds + MAX_KINDS; kind++) {
+		row = Py_BuildValue("(siiNiNii)", kind->name, kind->items, kind->item_words,
+				    word_or_none(kind->id_word), kind->nr_ids,
+				    word_or_none(kind->name_word),
+				    kind->tail_words, kind->sets);
+		if (!row || PyList_Append(list, row))
+			Py_CLEAR(list);
+		Py_XDECREF(row);
+	}
+	return list;
+}
+
+static int add_kinds(PyObject *module)
+{
+	PyObject *list = kinds_list();
+	int failed = list ? PyModule_AddObjectRef(module, "KINDS", list) : -1;
+
+	Py_XDECREF(list);
+	return failed;
+}
+
+static int draw_seed(struct module_state *state)
+{
+	/* Python chooses this at random for each process. */
+	PyObject *word = PyUnicode_FromString("kbtf");
+	Py_hash_t hash = word ? PyObject_Hash(word) : -1;
+
+	Py_XDECREF(word);
+	state->seed = (uint64_t)hash;
+	return hash == -1 ? -1 : 0;
+}
+
+static int find_errors(struct module_state *state)
+{
+	PyObject *errors = PyImport_ImportModule("kbtf.errors");
+
+	state->btf_error = errors ? PyObject_GetAttrString(errors, "BtfError") : NULL;
+	state->misfit_error =
+		state->btf_error ? PyObject_GetAttrString(errors, "MisfitError") : NULL;
+	Py_XDECREF(errors);
+	return state->misfit_error ? 0 : -1;
+}
+
+static int module_exec(PyObject *module)
+{
+	struct module_state *state = PyModule_GetState(module);
+
+	if (find_errors(state) || draw_seed(state))
+		return -1;
+	return add_index_type(module) || add_base_index_type(module) ||
+			       add_relocated_type(module) || add_kinds(module) ?
+		       -1 :
+		       0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+	struct module_state *state = PyModule_GetState(module);
+
+	Py_VISIT(state->btf_error);
+	Py_VISIT(state->misfit_error);
+	Py_VISIT(state->index_type);
+	Py_VISIT(state->base_index_type);
+	Py_VISIT(state->relocated_type);
+	return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+	struct module_state *state = PyModule_GetState(module);
+
+	Py_CLEAR(state->btf_error);
+	Py_CLEAR(state->misfit_error);
+	Py_CLEAR(state->index_type);
+	Py_CLEAR(state->base_index_type);
+	Py_CLEAR(state->relocated_type);
+	return 0;
+}
+
+static void module_free(void *module)
+{
+	module_clear(module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+	{Py_mod_exec, module_exec},
+	{0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "kbtf.native._native",
+	.m_doc = "The C core of kbtf.",
+	.m_size = sizeof(struct module_state),
+	.m_methods = methods,
+	.m_slots = module_slots,
+	.m_traverse = module_traverse,
+	.m_clear = module_clear,
+	.m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__native(void);
+PyMODINIT_FUNC PyInit__native(void)
+{
+	return PyModuleDef_Init(&module_def);
+}
