@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""A file in the making, in pieces: most of a large module is unchanged, and is not copied."""
+
+from __future__ import annotations
+
+import mmap
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    Data = bytes | bytearray | memoryview | mmap.mmap
+
+_CHUNK = 1 << 20
+
+
+class Pieces:
+    """Consecutive bytes in several buffers."""
+
+    def __init__(self, parts: Iterable[Data]) -> None:
+        self.parts = [memoryview(part).cast("B") for part in parts if len(part)]
+        self._starts: list[int] = []
+        self._length = 0
+        for part in self.parts:
+            self._starts.append(self._length)
+            self._length += len(part)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, where: slice) -> memoryview:
+        """The bytes of a range without a step; a copy only if it spans several buffers."""
+        start, end, _ = where.indices(self._length)
+        if start >= end:
+            return memoryview(b"")
+        at = bisect_right(self._starts, start) - 1
+        first = self.parts[at][start - self._starts[at] : end - self._starts[at]]
+        if len(first) == end - start:
+            return first
+        found = bytearray(first)
+        while len(found) < end - start:
+            at += 1
+            found += self.parts[at][: end - start - len(found)]
+        return memoryview(found)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Pieces) or len(self) != len(other):
+            return NotImplemented if not isinstance(other, Pieces) else False
+        for at in range(0, len(self), _CHUNK):
+            # comparing memoryviews goes byte by byte
+            if bytes(self[at : at + _CHUNK]) != bytes(other[at : at + _CHUNK]):
+                return False
+            self.give_back()
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return iter(self.parts)
+
+    def give_back(self) -> None:
+        """Free the memory of mapped files; it is filled again when it is read."""
+        for part in self.parts:
+            if isinstance(part.obj, mmap.mmap):
+                part.obj.madvise(mmap.MADV_DONTNEED)
+
+    def to_bytes(self) -> bytes:
+        """All of them as one buffer; not copied if there is only one."""
+        whole = self.parts[0].obj if len(self.parts) == 1 else None
+        if isinstance(whole, bytes) and len(whole) == len(self):
+            return whole
+        return b"".join(self.parts)
