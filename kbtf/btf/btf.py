@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """BTF as Python objects over the C core's index.
 
 Format: Documentation/bpf/btf.rst and include/uapi/linux/btf.h of the kernel.
@@ -7,16 +8,18 @@ from __future__ import annotations
 
 import mmap
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.btf._native import Index
-from kbtf.btf.kinds import KINDS, Kind
-from kbtf.record import NamedTuple
+from kbtf.btf.kinds import COMPOSITES, KINDS, MODIFIERS, REFS, SIZED, Kind, keyword
+from kbtf.native._native import Index, check_fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kbtf.native._native import BaseIndex
+
     Data = bytes | bytearray | memoryview | mmap.mmap
+    Record = tuple[int, str, bool, int, int, tuple[int, ...]]
 
 
 class Member(NamedTuple):
@@ -45,7 +48,7 @@ class Enumerator(NamedTuple):
 
 
 class Array(NamedTuple):
-    """What an ARRAY is made of."""
+    """The element type, index type and length of an ARRAY."""
 
     type: int
     index_type: int
@@ -53,7 +56,7 @@ class Array(NamedTuple):
 
 
 class IntEncoding(NamedTuple):
-    """How an INT holds its value."""
+    """The encoding of an INT."""
 
     signed: bool
     char: bool
@@ -70,14 +73,13 @@ class DatasecEntry(NamedTuple):
     size: int
 
 
-_SIZED = frozenset(
-    {Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.DATASEC, Kind.FLOAT, Kind.ENUM64}
-)
 _SIGNED, _CHAR, _BOOL = 1 << 24, 1 << 25, 1 << 26
+_SHORT_CHAIN = 8  # types that are not cached
+_SMALL = 256  # words of a type that are not cached
 
 
 class BtfType(NamedTuple):
-    """One type.  What depends on the kind is a property, None or empty where it has no meaning."""
+    """One type.  Properties that do not apply to its kind are None or empty."""
 
     btf: Btf
     id: int
@@ -91,17 +93,29 @@ class BtfType(NamedTuple):
     @property
     def size(self) -> int | None:
         """Size in bytes."""
-        return self.size_or_type if self.kind in _SIZED else None
+        return self.size_or_type if self.kind in SIZED else None
 
     @property
     def type(self) -> int | None:
         """Id of the type referred to: a pointer's target, a function's prototype or return type."""
-        return self.size_or_type if KINDS[self.kind].is_ref else None
+        return self.size_or_type if self.kind in REFS else None
+
+    @property
+    def keyword(self) -> str:
+        """``struct``, ``union`` or ``enum``; empty for types without a tag in C."""
+        return keyword(self.kind, self.kind_flag)
+
+    @property
+    def children(self) -> list[int]:
+        """The ids of all types that this one refers to, in the order of the blob; void is 0."""
+        words = self.words
+        inner = [words[at] for at in KINDS[self.kind].id_words(len(words))]
+        return [self.size_or_type, *inner] if self.kind in REFS else inner
 
     @property
     def members(self) -> tuple[Member, ...]:
         """Fields of a STRUCT or UNION."""
-        if self.kind not in (Kind.STRUCT, Kind.UNION):
+        if self.kind not in COMPOSITES:
             return ()
         string = self.btf.string
         return tuple(
@@ -122,7 +136,7 @@ class BtfType(NamedTuple):
 
     @property
     def enumerators(self) -> tuple[Enumerator, ...]:
-        """Values of an ENUM or ENUM64; kind_flag says that they are signed."""
+        """Values of an ENUM or ENUM64; they are signed if kind_flag is set."""
         string = self.btf.string
         if self.kind is Kind.ENUM:
             return tuple(
@@ -139,12 +153,12 @@ class BtfType(NamedTuple):
 
     @property
     def array(self) -> Array | None:
-        """Of an ARRAY."""
+        """Element type, index type and length of an ARRAY."""
         return Array(*self.words) if self.kind is Kind.ARRAY else None
 
     @property
     def int_encoding(self) -> IntEncoding | None:
-        """Of an INT."""
+        """Encoding, offset and bits of an INT."""
         if self.kind is not Kind.INT:
             return None
         word = self.words[0]
@@ -158,19 +172,19 @@ class BtfType(NamedTuple):
 
     @property
     def linkage(self) -> int | None:
-        """Of a FUNC or VAR: 0 static, 1 global, 2 extern."""
+        """Linkage of a FUNC or VAR: 0 static, 1 global, 2 extern."""
         if self.kind is Kind.FUNC:
             return self.vlen
         return self.words[0] if self.kind is Kind.VAR else None
 
     @property
     def component_idx(self) -> int | None:
-        """Of a DECL_TAG: the member or parameter that it is about, -1 for the whole."""
+        """The member or parameter that a DECL_TAG applies to; -1 for the whole type."""
         return _signed(self.words[0], 32) if self.kind is Kind.DECL_TAG else None
 
     @property
     def entries(self) -> tuple[DatasecEntry, ...]:
-        """Of a DATASEC."""
+        """The variables of a DATASEC."""
         if self.kind is not Kind.DATASEC:
             return ()
         return tuple(DatasecEntry(*words) for words in _groups(self.words, 3))
@@ -188,21 +202,26 @@ def _signed(value: int, bits: int) -> int:
 
 
 class Btf:
-    """Base or split BTF, checked when it was parsed and unchanged since.
+    """Base or split BTF; it was checked when it was parsed, and never changes.
 
-    Its length and iteration are over its own types; an id or a name is looked up in the base too.
+    Its length and iteration cover its own types; lookups of ids and names include the base.
     """
 
-    __slots__ = ("base", "data", "index")
+    __slots__ = ("__weakref__", "_ends", "_large", "_many", "base", "data", "index", "lookup")
 
     def __init__(self, data: Data, base: Btf | None = None) -> None:
         self.index: Index = Index(data, base.index if base is not None else None)
         self.base = base
         self.data = data
+        self._ends: dict[frozenset[Kind], dict[int, int]] = {}
+        self._large: dict[int, Record] = {}
+        self._many: dict[bytes, list[int]] = {}
+        self.lookup: BaseIndex | None = None
+        """The result of `kbtf.btf.deduplicate.index_base` for a base, once computed."""
 
     @classmethod
     def parse(cls, data: Data, base: Btf | None = None) -> Btf:
-        """BTF from the bytes of a ``.BTF`` section; BtfError if anything reaches out of them.
+        """BTF from the bytes of a ``.BTF`` section; BtfError if anything reaches past their end.
 
         *data* may be of either byte order and is not copied; *base* makes it split BTF.
         """
@@ -211,6 +230,10 @@ class Btf:
     def to_bytes(self) -> bytes:
         """The blob as it was parsed, layout and byte order included."""
         return bytes(self.data)
+
+    def check_fit(self) -> None:
+        """BtfError if this split BTF cannot belong to its base, judging by its references."""
+        check_fit(self.index)
 
     @property
     def byte_order(self) -> str:
@@ -248,7 +271,7 @@ class Btf:
         return self.index.end_id - self.index.start_id
 
     def __bool__(self) -> bool:
-        return True  # also where it has no types of its own: that is still BTF
+        return True  # also without own types: that is still BTF
 
     def __iter__(self) -> Iterator[BtfType]:
         return (self[type_id] for type_id in range(self.start_id, self.end_id))
@@ -259,31 +282,58 @@ class Btf:
             return BtfType(self, 0, Kind.UNKN, "void", False, 0, 0, ())
         if type_id < 0:
             raise IndexError(f"no type [{type_id}]")
-        kind, name, kind_flag, vlen, size_or_type, words = self.index.record(type_id)
+        record = self._large.get(type_id) or self.index.record(type_id)
+        kind, name, kind_flag, vlen, size_or_type, words = record
+        if len(words) > _SMALL:  # many types may refer to it
+            self._large[type_id] = record
         return BtfType(self, type_id, Kind(kind), name, kind_flag, vlen, size_or_type, words)
+
+    def skip(self, type_id: int, kinds: frozenset[Kind] = MODIFIERS) -> BtfType:
+        """The first type of another kind in a chain of *kinds*; in a cycle, one of its types.
+
+        An ARRAY, if that is one of *kinds*, leads to its elements.
+        """
+        ends = self._ends.setdefault(kinds, {})
+        at = self[type_id]
+        seen: dict[int, None] = {}
+        while at.kind in kinds and at.id not in seen:
+            end = ends.get(at.id)
+            if end is not None:
+                at = self[end]
+                break
+            seen[at.id] = None
+            at = self[at.words[0] if at.kind is Kind.ARRAY else at.size_or_type]
+        if len(seen) > _SHORT_CHAIN:  # bad input can have long cycles
+            ends.update(dict.fromkeys(seen, at.id))
+        return at
 
     def string(self, offset: int) -> str:
         """The string at *offset*, here or in the base; IndexError."""
         return self.index.string(offset)
 
     def all_strings(self) -> bytes:
-        """The string tables of the base and of this BTF, one behind the other."""
+        """The string tables of the base and of this BTF, concatenated."""
         return (self.base.all_strings() if self.base is not None else b"") + self.index.strings()
 
     def find_all(self, name: str, *kinds: Kind) -> list[BtfType]:
-        """The types of that name and of one of *kinds* (any if none is given), ascending by id."""
+        """The types with that name and one of *kinds* (without *kinds*, any), ascending by id."""
         raw = name.encode("utf-8", "surrogateescape")
         found = (self[type_id] for type_id in self._find_ids(raw))
         return [t for t in found if not kinds or t.kind in kinds]
 
     def _find_ids(self, name: bytes) -> list[int]:
-        in_base = self.base._find_ids(name) if self.base is not None else []
-        return in_base + self.index.find(name)
+        found = self._many.get(name)
+        if found is None:
+            in_base = self.base._find_ids(name) if self.base is not None else []
+            found = in_base + self.index.find(name)
+            if len(found) > _SMALL:  # it may be looked up as often
+                self._many[name] = found
+        return found
 
     def find(self, name: str, *kinds: Kind) -> BtfType | None:
-        """The first type of that name and of one of *kinds*, or None."""
-        found = self.find_all(name, *kinds)
-        return found[0] if found else None
+        """The first type with that name and one of *kinds*, or None."""
+        found = map(self.__getitem__, self._find_ids(name.encode("utf-8", "surrogateescape")))
+        return next((t for t in found if not kinds or t.kind in kinds), None)
 
     def __repr__(self) -> str:
         what = "split BTF" if self.base is not None else "BTF"

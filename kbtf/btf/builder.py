@@ -1,4 +1,5 @@
-"""Making BTF: types and strings added one by one."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Build BTF: types and strings are added one by one."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ MAGIC = 0xEB9F
 class BtfBuilder:
     """Adds types to a new BTF, split if *base* is given.
 
-    Each ``add_*`` returns the id of the new type.  Strings are added once, and never repeat one
-    of the base.  The result has a 24-byte header and the byte order asked for.
+    Each ``add_*`` returns the id of the new type.  Each string is added once, and
+    none of the base is repeated.  The result has a 24-byte header and the given byte order.
     """
 
     def __init__(self, base: Btf | None = None, byte_order: str | None = None) -> None:
@@ -37,10 +38,10 @@ class BtfBuilder:
         self.next_id = base.end_id if base is not None else 1
 
     def add_string(self, string: str) -> int:
-        """The offset of *string*, which is added unless it is there."""
+        """The offset of *string*, which is added if it is missing."""
         raw = string.encode("utf-8", "surrogateescape")
         if b"\0" in raw:
-            raise BtfError(f"a name cannot hold a NUL: {string!r}")
+            raise BtfError(f"a name cannot contain a NUL: {string!r}")
         offset = self._offsets.get(raw)
         if offset is None:
             offset = self._base_strings.find(b"\0" + raw + b"\0") + 1
@@ -60,15 +61,15 @@ class BtfBuilder:
         size_or_type: int = 0,
         words: Sequence[int] = (),
     ) -> int:
-        """A type of any kind from its parts, which are taken as they are."""
+        """A type of any kind from its parts, which are not checked."""
         if vlen >> 24:
-            raise BtfError(f"vlen {vlen} is more than 24 bits hold")
+            raise BtfError(f"vlen {vlen} does not fit into 24 bits")
         info = int(kind_flag) << 31 | kind << 24 | vlen
         head = (self.add_string(name), info, size_or_type, *words)
         try:
             self._types.append(struct.pack(f"{self._order}{len(head)}I", *head))
         except struct.error as error:
-            raise BtfError(f"{kind.name} {name!r}: a field does not fit 32 bits") from error
+            raise BtfError(f"{kind.name} {name!r}: a field does not fit into 32 bits") from error
         self.next_id += 1
         return self.next_id - 1
 
@@ -95,7 +96,7 @@ class BtfBuilder:
         """A STRUCT or UNION; members are (name, type, bit offset[, bitfield width])."""
         fields = [(*member, 0)[:4] for member in members]
         flag = any(width for *_, width in fields)
-        self.add_string(name)  # a type's own name stands before its members'
+        self.add_string(name)  # a type's own name comes before those of its members
         words = [
             word
             for member, type_id, offset, width in fields
@@ -174,7 +175,7 @@ class BtfBuilder:
         )
 
     def add_copy(self, source: BtfType, ids: dict[int, int] | None = None) -> int:
-        """A type of another BTF, with its ids replaced as *ids* says."""
+        """Copy a type of another BTF, with its ids mapped by *ids*."""
         ids = ids or {}
         info = KINDS[source.kind]
         words = list(source.words)

@@ -1,16 +1,17 @@
-"""Distilling split BTF: a small base of its own instead of the whole vmlinux."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Distill split BTF: replace the whole vmlinux by a small base of its own."""
 
 from __future__ import annotations
 
 from array import array
+from typing import NamedTuple
 
-from kbtf.btf import _native
 from kbtf.btf.btf import Btf
-from kbtf.record import NamedTuple
+from kbtf.native import _native
 
 
 class Distilled(NamedTuple):
-    """What distilling makes of split BTF."""
+    """The result of distilling split BTF."""
 
     base: Btf
     """The distilled base, for ``.BTF.base``."""
@@ -19,17 +20,17 @@ class Distilled(NamedTuple):
     ids: dict[int, int]
     """New ids of the base types that the split reaches, by old id."""
     shift: int
-    """How much lower the ids of the split's own types are now."""
+    """By how much the ids of the split's own types decreased."""
 
     def new_id(self, old: int) -> int:
-        """The new id of what had the id *old*, 0 if it is in neither part."""
+        """The new id of the type that had the id *old*; 0 if neither part has it."""
         if old >= self.split.start_id + self.shift:
             return old - self.shift
         return self.ids.get(old, 0)
 
 
 def distill(split: Btf) -> Distilled:
-    """Distil *split* as libbpf's btf__distill_base() does, byte for byte.
+    """Distill *split* as libbpf's btf__distill_base() does, byte for byte.
 
     Both results have 24-byte headers and the byte order of *split*.  BtfError if *split* has no
     base, or refers to a FUNC, VAR, DATASEC or DECL_TAG of it.

@@ -1,15 +1,17 @@
-"""The kinds of BTF types and where each keeps its ids and names.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The kinds of BTF types: where each keeps its ids and names, and which sets it belongs to.
 
-Source: include/uapi/linux/btf.h and Documentation/bpf/btf.rst.  The C core keeps the same table
-(``native/kinds.c``) and this module reads it from there, so that there is one.
+Source: include/uapi/linux/btf.h and Documentation/bpf/btf.rst.  The table is the C core's
+(``native/btf/kinds.c``); every set of kinds comes from there.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
+from typing import NamedTuple
 
-from kbtf.btf import _native
-from kbtf.record import NamedTuple
+from kbtf.errors import BtfError
+from kbtf.native import _native
 
 
 class Kind(IntEnum):
@@ -35,10 +37,30 @@ class Kind(IntEnum):
     DECL_TAG = 17
     TYPE_TAG = 18
     ENUM64 = 19
+    LOC_PARAM = 20
+    LOC_PROTO = 21
+    LOCSEC = 22
+
+    @classmethod
+    def _missing_(cls, value: object) -> Kind | None:
+        """A future kind, whose types a layout lets kbtf skip."""
+        if not isinstance(value, int) or not 0 <= value < len(KINDS):
+            return None
+        kind = int.__new__(cls, value)
+        kind._name_, kind._value_ = f"kind {value}", value
+        return kind
 
 
-KFUNC_TAG = "bpf_kfunc"
-"""The name of the DECL_TAG that marks a kfunc (pahole since 1.26)."""
+class _Set(IntFlag):
+    """enum kind_set of the C core."""
+
+    REF = 1
+    SIZED = 2
+    COMPOSITE = 4
+    ENUM = 8
+    QUALIFIER = 16
+    MODIFIER = 32
+    NAMED = 64
 
 
 class KindInfo(NamedTuple):
@@ -46,20 +68,22 @@ class KindInfo(NamedTuple):
 
     name: str
     items: int
-    """How many items stand behind the head of the type: vlen if negative."""
+    """The number of items after the head of the type: vlen if negative."""
     item_words: int
     id_word: int | None
+    nr_ids: int
+    """The number of type ids from *id_word* on."""
     name_word: int | None
     tail_words: int
-    is_ref: bool
-    """The third word of the head is a type id, not a size."""
+    sets: int
 
-    def id_words(self, nr_words: int) -> range:
-        """Which of the *nr_words* words behind the head are type ids."""
-        return self._words(self.id_word, nr_words)
+    def id_words(self, nr_words: int) -> list[int]:
+        """Which of the *nr_words* words after the head are type ids."""
+        first = self._words(self.id_word, nr_words)
+        return [at + more for at in first for more in range(self.nr_ids)]
 
     def name_words(self, nr_words: int) -> range:
-        """Which of the *nr_words* words behind the head are string offsets."""
+        """Which of the *nr_words* words after the head are string offsets."""
         return self._words(self.name_word, nr_words)
 
     def _words(self, first: int | None, nr_words: int) -> range:
@@ -69,3 +93,52 @@ class KindInfo(NamedTuple):
 
 
 KINDS = tuple(KindInfo(*row) for row in _native.KINDS)
+
+
+_LAST = max(Kind)
+
+
+def _kinds(of: _Set) -> frozenset[Kind]:
+    return frozenset(kind for kind in Kind if KINDS[kind].sets & of)
+
+
+REFS = _kinds(_Set.REF)
+"""The third word is a type id: a pointer's target, a function's prototype or return type."""
+SIZED = _kinds(_Set.SIZED)
+"""The third word is a size in bytes."""
+COMPOSITES = _kinds(_Set.COMPOSITE)
+"""Kinds with members: STRUCT and UNION."""
+ENUMS = _kinds(_Set.ENUM)
+"""ENUM and ENUM64."""
+SCALARS = ENUMS | {Kind.INT}
+"""Kinds that the verifier treats as numbers."""
+TAGGED = COMPOSITES | ENUMS | {Kind.FWD}
+"""Kinds that C names by a keyword and a tag: ``struct device``."""
+QUALIFIERS = _kinds(_Set.QUALIFIER)
+"""CONST, VOLATILE, RESTRICT and TYPE_TAG."""
+MODIFIERS = _kinds(_Set.MODIFIER)
+"""Kinds that are the same type as the one they refer to: qualifiers and typedefs."""
+DISTILLED = _kinds(_Set.NAMED)
+"""The kinds in a distilled base, which relocation looks up by name."""
+
+KFUNC_TAG = "bpf_kfunc"
+"""The name of the DECL_TAG that marks a kfunc (pahole since 1.26)."""
+
+
+def is_known(kind: Kind) -> bool:
+    """Whether kbtf knows a kind, or only skips its types by the layout."""
+    return kind <= _LAST
+
+
+def keyword(kind: Kind, kind_flag: bool) -> str:
+    """The C keyword before a tag; empty for other kinds."""
+    if kind in ENUMS:
+        return "enum"
+    if kind is Kind.UNION or (kind is Kind.FWD and kind_flag):
+        return "union"
+    return "struct" if kind in TAGGED else ""
+
+
+def unknown(kind: int, operation: str) -> BtfError:
+    """The error of an operation, such as "a raw dump", on a kind it does not know."""
+    return BtfError(f"{operation} does not know {Kind(kind).name}")

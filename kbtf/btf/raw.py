@@ -1,7 +1,8 @@
-"""BTF taken apart so that types can be added and put in another order.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""BTF in a form that allows adding and reordering types.
 
-As libbpf's btf__add_*() and btf__permute() do, it keeps the string table as it is and adds to its
-end; BtfBuilder would write it anew.
+Like libbpf's btf__add_*() and btf__permute(), it keeps the string table and appends to it;
+BtfBuilder would rewrite it.
 """
 
 from __future__ import annotations
@@ -11,19 +12,20 @@ import sys
 from array import array
 
 from kbtf.btf.btf import Btf
-from kbtf.btf.kinds import KINDS, Kind
+from kbtf.btf.kinds import KINDS, REFS, Kind, unknown
 
-_HEADER = "HBBIIIII"
 _HEAD_WORDS = 3
 
 
 class RawBtf:
-    """The own types of a BTF as words, and its strings; *btf* is what it was made from.
+    """The own types of a BTF as words, and its strings; *btf* is the original.
 
-    *starts* says where in *words* each type starts: name offset, info, size or type, the rest.
+    *starts* has the index in *words* of each type: name offset, info, size or type, the rest.
     """
 
     def __init__(self, btf: Btf) -> None:
+        if btf.index.unknown_id:
+            raise unknown(btf[btf.index.unknown_id].kind, "changing BTF")
         self.btf = btf
         self._order = ">" if btf.byte_order == "big" else "<"
         data = btf.to_bytes()
@@ -34,8 +36,8 @@ class RawBtf:
         types = header_len + type_off
         strings = header_len + str_off
         self.words = self._swapped(array("I", data[types : types + type_len]))
-        # What newer BTF has between types and strings, its layout, is kept.
-        self._between = data[types + type_len : strings]
+        layout = btf.index.layout_off
+        self._layout = data[layout : layout + btf.index.layout_len]
         self._strings = bytearray(data[strings : strings + str_len])
         self._known = b"" if btf.base is None else btf.base.all_strings()
         self.starts = self._find_starts()
@@ -73,14 +75,14 @@ class RawBtf:
         vlen: int = 0,
         kind_flag: bool = False,
     ) -> int:
-        """Add a type that refers to another, with the words behind its head.  Its id."""
+        """Add a type that refers to another, with the words after its head; return its id."""
         info = kind_flag << 31 | kind << 24 | vlen
         self.starts.append(len(self.words))
         self.words.extend((self.add_string(name), info, target, *words))
         return self.start_id + len(self.starts) - 1
 
     def add_string(self, name: str) -> int:
-        """The offset of a string, which is added unless it is there."""
+        """The offset of a string, which is added if it is missing."""
         if not name:
             return 0
         raw = b"\0" + name.encode("utf-8", "surrogateescape") + b"\0"
@@ -95,7 +97,7 @@ class RawBtf:
         return len(self._known) + len(self._strings) - len(raw) + 1
 
     def respell(self, old: str, new: str) -> None:
-        """Overwrite an own string by one that is not longer; no offset changes."""
+        """Overwrite an own string with one that is not longer; no offset changes."""
         raw = b"\0" + old.encode() + b"\0"
         filled = b"\0" + new.encode().ljust(len(old), b"\0") + b"\0"
         self._strings = self._strings.replace(raw, filled)
@@ -104,8 +106,12 @@ class RawBtf:
         """Make an own type refer to another one."""
         self.words[self.starts[type_id - self.start_id] + 2] = target
 
+    def set_param(self, type_id: int, at: int, target: int) -> None:
+        """Give a parameter of an own FUNC_PROTO another type."""
+        self.words[self.starts[type_id - self.start_id] + _HEAD_WORDS + 2 * at + 1] = target
+
     def sort_by_name(self) -> None:
-        """Put the types in the order of their names, anonymous ones first, ties as they were."""
+        """Sort the types by name, anonymous ones first; the sort is stable."""
         order = sorted(range(len(self.starts)), key=self._name)
         place = {old: new for new, old in enumerate(order)}
         start_id = self.start_id
@@ -130,22 +136,22 @@ class RawBtf:
         return bytes(self._strings[offset : self._strings.index(b"\0", offset)])
 
     def build(self) -> Btf:
-        """The BTF with all changes; BtfError if a type refers to one that is not there."""
+        """The BTF with all changes; BtfError if a type refers to one that does not exist."""
         types = self._swapped(array("I", self.words)).tobytes()
-        grown = len(types) + len(self._between)
+        grown = len(types) + len(self._layout)
         lengths = (0, len(types), grown, len(self._strings))
         struct.pack_into(f"{self._order}IIII", self._header, 8, *lengths)
-        if self._between:
+        if self._layout:
             struct.pack_into(f"{self._order}I", self._header, 24, len(types))
         return Btf.parse(
-            bytes(self._header) + types + self._between + bytes(self._strings), self.btf.base
+            bytes(self._header) + types + self._layout + bytes(self._strings), self.btf.base
         )
 
 
 def _id_places(words: array[int], start: int) -> list[int]:
-    """Where a type that ends with *words* has ids of others."""
+    """The positions of type ids in a type that ends with *words*."""
     info = words[start + 1]
-    row = KINDS[info >> 24 & 0x7F]
+    kind = info >> 24 & 0x7F
     tail = start + _HEAD_WORDS
-    places = [tail + at for at in row.id_words(len(words) - tail)]
-    return [start + 2, *places] if row.is_ref else places
+    places = [tail + at for at in KINDS[kind].id_words(len(words) - tail)]
+    return [start + 2, *places] if kind in REFS else places

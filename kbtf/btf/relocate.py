@@ -1,28 +1,29 @@
-"""Relocating: module BTF on a distilled base becomes split BTF on the kernel that it meets."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Relocate: turn module BTF on a distilled base into split BTF on a given kernel."""
 
 from __future__ import annotations
 
 from array import array
+from typing import NamedTuple
 
-from kbtf.btf import _native
 from kbtf.btf.btf import Btf, BtfType
 from kbtf.btf.kinds import Kind
 from kbtf.errors import RelocationError
-from kbtf.record import NamedTuple
+from kbtf.native import _native
 
 
 class Relocation(NamedTuple):
-    """What relocating makes of split BTF."""
+    """The result of relocating split BTF."""
 
     split: Btf
     """The split BTF on the target."""
     ids: dict[int, int]
     """The target's ids, by id of the distilled base."""
     shift: int
-    """How much higher the ids of the split's own types are now."""
+    """By how much the ids of the split's own types increased."""
 
     def new_id(self, old: int) -> int:
-        """The new id of what had the id *old*."""
+        """The new id of the type that had the id *old*."""
         if old >= self.split.start_id - self.shift:
             return old + self.shift
         return self.ids.get(old, 0)
@@ -41,28 +42,25 @@ def relocate(split: Btf, target: Btf) -> Btf:
 def relocate_with_ids(split: Btf, target: Btf) -> Relocation:
     """The same, and where each type of the distilled base was found."""
     result = _native.relocate(split.index, target.index)
-    if len(result) == 5:
-        raise _error(split, target, *result)
-    blob, ids = result
-    moved = Btf.parse(blob, target)
-    return Relocation(
-        moved, dict(enumerate(array("I", ids)[1:], 1)), moved.start_id - split.start_id
-    )
+    if result.split is None:
+        raise _error(split, target, result)
+    moved = Btf.parse(result.split, target)
+    ids = dict(enumerate(array("I", result.ids)[1:], 1))
+    return Relocation(moved, ids, moved.start_id - split.start_id)
 
 
-def _error(
-    split: Btf, target: Btf, reason: str, type_id: int, owner_id: int, name: int, candidates: bytes
-) -> RelocationError:
+def _error(split: Btf, target: Btf, result: _native.Relocated) -> RelocationError:
+    reason, type_id = result.reason or "", result.type_id
     wanted = split[type_id]
-    found = [target[at] for at in array("I", candidates)]
+    found = [target[at] for at in array("I", result.candidates)]
     if reason == "string":
         what = f"{wanted.kind.name} uses a string of the base that is no type's name"
-        hint = "distil the module's BTF again"
+        hint = "distill the module's BTF again"
     else:
-        what = f"the module needs {_describe(wanted)}, "
-        what += _explain(reason, wanted, found, split[owner_id])
+        why = _explain(reason, wanted, found, split[result.owner_id])
+        what = f"the module needs {_describe(wanted)}, {why}"
         hint = _hint(reason, wanted, found)
-    culprit = split.string(name) if reason == "string" else wanted.name
+    culprit = split.string(result.name) if reason == "string" else wanted.name
     return RelocationError(
         what,
         where=f"type [{type_id}] '{culprit}'",
@@ -77,7 +75,7 @@ def _error(
 
 
 def _explain(reason: str, wanted: BtfType, found: list[BtfType], owner: BtfType) -> str:
-    """Why none of the types found, or more than one, can stand for the one wanted."""
+    """Why none of the types found, or more than one, matches the wanted type."""
     listed = " and ".join(f"[{t.id}] {_describe(t)}" for t in found)
     if reason == "missing":
         return "the target has no type of that name"
@@ -97,7 +95,7 @@ def _hint(reason: str, wanted: BtfType, found: list[BtfType]) -> str:
     if reason == "ambiguous":
         return "the kernel cannot tell which is meant, use split BTF that is not distilled"
     # The kernel compares "is a union" of a FWD with "has bitfields" of a struct or union, and its
-    # size, 0, with theirs if there are several (btf_relocate.c): building anew changes nothing.
+    # size, 0, with theirs if there are several (btf_relocate.c): rebuilding changes nothing.
     full = Kind.UNION if wanted.kind_flag else Kind.STRUCT
     if wanted.kind is Kind.FWD and any(t.kind is full for t in found):
         return "the kernel does not match these, use split BTF that is not distilled"

@@ -1,14 +1,15 @@
-"""Verifying BTF: what a kernel checks when it loads it, and what it takes on trust."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Verify BTF: the checks of a loading kernel, and rules of the format that no kernel checks."""
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.btf import _native
-from kbtf.btf.kinds import Kind
+from kbtf.btf.kinds import DISTILLED, Kind
 from kbtf.btf.rules import MAX_NAME_OFFSET, MAX_TYPES, rules_of
-from kbtf.record import NamedTuple
+from kbtf.findings.finding import Severity
+from kbtf.native import _native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,16 +17,18 @@ if TYPE_CHECKING:
     from kbtf.btf.btf import Btf
     from kbtf.btf.rules import Rules
 
-_DISTILLED_KINDS = (Kind.INT, Kind.FLOAT, Kind.ENUM, Kind.ENUM64, Kind.STRUCT, Kind.UNION, Kind.FWD)
+
+_HEADER = 24
+_LAYOUT_HEADER = 32
 
 
 class Violation(NamedTuple):
-    """One thing that is wrong."""
+    """A violation of one rule."""
 
     type_id: int
     """The type it is about, 0 for the blob as a whole."""
-    refused: bool
-    """The kernel refuses it; else it does not look, and may go astray."""
+    severity: Severity
+    """An error if the kernel refuses it; a warning if it does not check, and may misbehave."""
     text: str
 
     def __str__(self) -> str:
@@ -33,18 +36,18 @@ class Violation(NamedTuple):
 
 
 def verify(btf: Btf, rules: Rules | None = None, *, distilled: bool = False) -> list[Violation]:
-    """What is wrong with *btf*, in the order of its types; the first 64 of them.
+    """The violations in *btf*, in the order of its types; the first 64 of them.
 
-    *rules* are those of the kernel that is to load it, by default those that the base of *btf*, or
-    *btf* itself, shows.  With *distilled*, it must be fit for ``.BTF.base``.  Parsing has already
-    refused what reaches out of the blob, and type ids that do not exist.
+    *rules* are those of the loading kernel, by default those that the base of *btf*, or *btf*
+    itself, shows.  With *distilled*, it must be valid as ``.BTF.base``.  Parsing has already
+    refused anything that reaches past the end of the blob, and type ids that do not exist.
     """
     if rules is None:
         rules = rules_of(btf.base if btf.base is not None else btf)
     found = [*_check_header(btf, rules), *_check_numbers(btf)]
     if distilled:
         found += _check_distilled(btf)
-    rows, _ = _native.verify(
+    rows = _native.verify(
         btf.index,
         rules.info_mask,
         rules.max_kind,
@@ -52,42 +55,54 @@ def verify(btf: Btf, rules: Rules | None = None, *, distilled: bool = False) -> 
         rules.flag_on_tags,
         rules.tags_first,
     )
-    return found + [Violation(*row) for row in rows]
+    return found + [
+        Violation(type_id, Severity.ERROR if refused else Severity.WARNING, text)
+        for type_id, refused, text in rows
+    ]
 
 
 def _check_header(btf: Btf, rules: Rules) -> Iterator[Violation]:
-    """btf_parse_hdr() and btf_check_sec_info(): no gap, no overlap, strings at the end."""
+    """btf_parse_hdr() and btf_check_sec_info(): no gap, no overlap, nothing unknown."""
     data = memoryview(btf.data)
     order = ">" if btf.byte_order == "big" else "<"
     header_len, type_off, type_len, str_off, str_len = struct.unpack_from(order + "5I", data, 4)
-    layout_len = 0
-    if header_len > 24 and any(data[24:header_len]):
-        if rules.layout_header and header_len >= 32:
-            layout_len = btf.index.layout_len
-        else:
-            yield Violation(0, True, f"header of {header_len} bytes, this kernel knows 24")
-    if type_off:
-        yield Violation(0, True, f"gap of {type_off} bytes in front of the types")
-    if type_off + type_len + layout_len != str_off:
-        yield Violation(0, True, "gap between types and strings")
-    if header_len + str_off + str_len != len(data):
-        yield Violation(0, True, "the strings do not end the blob")
+    known = _LAYOUT_HEADER if rules.layout_header else _HEADER
+    if any(data[known:header_len]):
+        yield Violation(
+            0, Severity.ERROR, f"header of {header_len} bytes, this kernel knows {known}"
+        )
+    # Parsing has refused parts that overlap.
+    parts = [(type_off, type_len, "types"), (str_off, str_len, "strings")]
+    if btf.index.layout_len and rules.layout_header:
+        layout_off, layout_len = struct.unpack_from(order + "2I", data, 24)
+        parts.append((layout_off, layout_len, "layout"))
+    end = 0
+    for start, length, name in sorted(parts):
+        if start != end:
+            yield Violation(0, Severity.ERROR, f"gap of {start - end} bytes before the {name}")
+        end = start + length
+    if header_len + end != len(data):
+        yield Violation(0, Severity.ERROR, f"bytes after the {name}")
+    elif str_off + str_len != end and not rules.layout_header:
+        yield Violation(0, Severity.ERROR, "the strings are not at the end")
 
 
 def _check_numbers(btf: Btf) -> Iterator[Violation]:
     if btf.end_id - 1 > MAX_TYPES:
-        yield Violation(0, True, f"{btf.end_id - 1} types, a kernel takes {MAX_TYPES}")
+        yield Violation(0, Severity.ERROR, f"{btf.end_id - 1} types, a kernel takes {MAX_TYPES}")
     if btf.end_str - 1 > MAX_NAME_OFFSET:
-        yield Violation(0, True, f"{btf.end_str} bytes of strings, a kernel takes 16 MiB")
+        yield Violation(0, Severity.ERROR, f"{btf.end_str} bytes of strings, a kernel takes 16 MiB")
 
 
 def _check_distilled(btf: Btf) -> Iterator[Violation]:
-    """What relocation finds by name, and nothing else (btf_relocate.c)."""
+    """Only kinds that relocation finds by name (btf_relocate.c)."""
     if not len(btf):
-        yield Violation(0, True, "it is empty: kernels then number the module's types wrongly")
+        yield Violation(
+            0, Severity.ERROR, "it is empty: kernels then number the module's types wrongly"
+        )
     for type_id in range(btf.start_id, btf.end_id):
         kind, name, *_ = btf.index.record(type_id)
-        if kind not in _DISTILLED_KINDS:
-            yield Violation(type_id, True, f"{Kind(kind).name} in a distilled base")
+        if kind not in DISTILLED:
+            yield Violation(type_id, Severity.ERROR, f"{Kind(kind).name} in a distilled base")
         elif not name:
-            yield Violation(type_id, True, f"{Kind(kind).name} without a name")
+            yield Violation(type_id, Severity.ERROR, f"{Kind(kind).name} without a name")

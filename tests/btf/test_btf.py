@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Parsing BTF: what is there is found, and what reaches out of the blob is refused."""
 
 from __future__ import annotations
@@ -171,14 +172,17 @@ MALFORMED = {
     "header too short": (blob(INT)[:4] + words(16) + blob(INT)[8:], "header length"),
     "types past the end": (blob(INT)[:12] + words(1 << 31) + blob(INT)[16:], "past the end"),
     "strings past the end": (blob(INT)[:20] + words(999) + blob(INT)[24:], "past the end"),
-    "strings inside types": (blob(INT)[:16] + words(4) + blob(INT)[20:], "behind the start"),
+    "strings inside types": (
+        blob(INT)[:16] + words(4) + blob(INT)[20:],
+        "types and strings overlap",
+    ),
     "no strings": (blob(INT, b""), "no strings"),
     "strings without end": (blob(INT, b"\0int"), "has no end"),
     "first string not empty": (blob(INT, b"int\0"), "not empty"),
     "half a type": (blob(words(1, 1 << 24)), "too few for a type"),
     "types not aligned": (blob(INT + b"\0\0"), "not aligned"),
     "kind 0": (blob(words(1, 0, 4)), "kind 0 is not known"),
-    "kind 20": (blob(words(1, 20 << 24, 4)), "kind 20 is not known"),
+    "kind 23": (blob(words(1, 23 << 24, 4)), "kind 23 is not known"),
     "int without its word": (blob(words(1, 1 << 24, 4)), "needs 16 bytes"),
     "vlen past the end": (blob(words(1, 4 << 24 | 9, 4)), "vlen 9"),
     "largest vlen": (blob(words(1, 4 << 24 | 0xFFFFFF, 4)), "vlen 16777215"),

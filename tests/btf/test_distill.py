@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Distilling: the bytes of libbpf, on real modules and on small cases."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Dumps of types that nobody would write: long chains, deep nesting, rings, no sense at all."""
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbtf import Btf, BtfBuilder, BtfError, Kind
-from kbtf.btf.dump_c import dump_c
-from kbtf.btf.dump_json import dump_json
-from kbtf.btf.dump_raw import dump_raw
+from kbtf.btf.dump.c.header import dump_c
+from kbtf.btf.dump.json import dump_json
+from kbtf.btf.dump.raw import dump_raw
+from kbtf.btf.kinds import KINDS, SIZED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,18 +36,16 @@ def chain(kind: Kind, length: int) -> Btf:
             last = b.add_composite(kind, f"s{at}", 4, [("a", last, 0)])
         elif kind is Kind.ARRAY:
             last = b.add_array(last, 1, 1)
-        elif kind is Kind.FUNC_PROTO:
-            last = b.add_func_proto(last)
         else:
             last = b.add_ref(kind, last, f"t{at}" if kind is Kind.TYPEDEF else "")
     b.add_ref(Kind.TYPEDEF, last, "last")
-    b.add_composite(Kind.STRUCT, "user", 4, [("m", last, 0)])
+    b.add_composite(Kind.STRUCT, "user", 8, [("m", last, 0)])
     return b.build()
 
 
 LONG_CHAINS = {
     Kind.TYPEDEF: 100_000, Kind.STRUCT: 100_000, Kind.PTR: 100_000, Kind.CONST: 10_000,
-    Kind.TYPE_TAG: 10_000, Kind.ARRAY: 10_000, Kind.FUNC_PROTO: 10_000,
+    Kind.TYPE_TAG: 10_000, Kind.ARRAY: 10_000,
 }  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_types_whose_c_would_not_end_are_refused() -> None:
     b = c_builder()
     last = 1
     for _ in range(60):
-        last = b.add_composite(Kind.STRUCT, "", 4, [("a", last, 0), ("b", last, 0)])
+        last = b.add_composite(Kind.UNION, "", 4, [("a", last, 0), ("b", last, 0)])
     b.add_ref(Kind.TYPEDEF, last, "bomb")
 
     with pytest.raises(BtfError, match="too often"):
@@ -118,6 +118,17 @@ def test_a_ring_that_c_cannot_say_is_refused(kinds: tuple[Kind, ...]) -> None:
         dump_c(ring(*kinds))
 
 
+def test_what_c_has_no_declaration_for_is_refused() -> None:
+    b = c_builder()
+    b.add_ref(Kind.TYPEDEF, b.add_func_proto(b.add_func_proto(1)), "f")
+    with pytest.raises(BtfError, match="an array or function of these"):
+        dump_c(b.build())
+    b = c_builder()
+    b.add_ref(Kind.TYPEDEF, b.add_func_proto(1, [("a", 0), ("b", 1)]), "f")
+    with pytest.raises(BtfError, match="a parameter of type void"):
+        dump_c(b.build())
+
+
 def test_a_function_as_a_member_is_refused() -> None:
     b = c_builder()
     func = b.add_func("f", b.add_func_proto(0))
@@ -152,31 +163,27 @@ def random_btf(seed: int) -> Btf:
     def name() -> str:
         return chosen.choice(NAMES)
 
+    def string() -> int:
+        return b.add_string(name())
+
     for _ in range(count):
         kind = chosen.choice([kind for kind in Kind if kind])
-        vlen = chosen.randrange(4)
-        words: list[int] = []
-        if kind in (Kind.INT, Kind.VAR, Kind.DECL_TAG):
-            words = [number()]
-        elif kind is Kind.ARRAY:
-            words = [ref(), ref(), number()]
-        elif kind in (Kind.STRUCT, Kind.UNION, Kind.DATASEC, Kind.ENUM64):
-            middle = number if kind is Kind.ENUM64 else ref
-            first = ref if kind is Kind.DATASEC else lambda: b.add_string(name())
-            for _ in range(vlen):
-                words += [first(), middle(), number()]
-        elif kind in (Kind.ENUM, Kind.FUNC_PROTO):
-            for _ in range(vlen):
-                words += [b.add_string(name()), number() if kind is Kind.ENUM else ref()]
-        sized = kind in (
-            Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.DATASEC, Kind.FLOAT, Kind.ENUM64
-        )  # fmt: skip
+        row = KINDS[kind]
+        vlen = chosen.randrange(4) if row.items < 0 else 0
+        item = [number] * row.item_words
+        if row.id_word is not None:
+            for at in range(row.nr_ids):
+                item[row.id_word + at] = ref
+        if row.name_word is not None:
+            item[row.name_word] = string
+        words = [make() for make in item * (vlen if row.items < 0 else row.items)]
+        words += [number() for _ in range(row.tail_words)]
         b.add(
             kind,
             name(),
-            vlen=vlen if words and len(words) != 1 and kind is not Kind.ARRAY else 0,
+            vlen=vlen,
             kind_flag=chosen.random() < 0.3,
-            size_or_type=number() if sized else ref(),
+            size_or_type=number() if kind in SIZED else ref(),
             words=words,
         )
     return b.build()

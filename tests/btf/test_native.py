@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The C core where no real BTF leads: sizes that do not fit, odd headers, wrong arguments."""
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kbtf import Btf, BtfBuilder, BtfError, Kind, RelocationError, distill, relocate, verify
-from kbtf.btf import _native
 from kbtf.btf.rules import OLDEST
 from kbtf.errors import MisfitError
+from kbtf.native import _native
 from kbtf.testing import make_base
 
 if TYPE_CHECKING:
@@ -71,23 +72,23 @@ def test_types_that_are_not_aligned_are_refused(case: str) -> None:
 
 
 LAYOUTS = {
-    "none": ((0, 0), True),
-    "none, far out": ((999, 0), True),
-    "inside the types": ((12, 4), False),
-    "inside the strings": ((16, 4), False),
-    "past all bounds": ((16, 0xFFFFFFFF), False),
+    "none": ((0, 0), None),
+    "none, far out": ((999, 0), None),
+    "inside the types": ((12, 4), "types and layout overlap"),
+    "inside the strings": ((16, 4), "strings and layout overlap"),
+    "past all bounds": ((16, 0xFFFFFFFF), "reach past the end"),
 }
 
 
 @pytest.mark.parametrize("case", LAYOUTS)
-def test_a_layout_lies_between_types_and_strings_or_is_refused(case: str) -> None:
-    place, good = LAYOUTS[case]
+def test_a_layout_lies_beside_types_and_strings_or_is_refused(case: str) -> None:
+    place, why_not = LAYOUTS[case]
     data = blob(INT, extra=struct.pack("<2I", *place))
 
-    if good:
+    if why_not is None:
         assert Btf.parse(data).index.layout_len == 0
     else:
-        with pytest.raises(BtfError, match="not between types and strings"):
+        with pytest.raises(BtfError, match=why_not):
             Btf.parse(data)
 
 
@@ -173,7 +174,7 @@ def test_a_function_behind_a_pointer_of_the_base_cannot_be_distilled() -> None:
     s = BtfBuilder(b.build())
     s.add_var("v", pointer)
 
-    with pytest.raises(BtfError, match="FUNC of the base is referred to"):
+    with pytest.raises(BtfError, match="refers to FUNC of the base"):
         distill(s.build())
 
 
@@ -257,7 +258,7 @@ def test_many_offsets_of_one_name_are_not_all_compared(nr: int) -> None:
 # Findings
 
 
-def test_the_first_64_findings_are_kept_and_all_are_counted() -> None:
+def test_the_first_64_findings_are_kept() -> None:
     b = BtfBuilder(byte_order="little")
     for _ in range(100):
         b.add_fwd("")
@@ -265,7 +266,6 @@ def test_the_first_64_findings_are_kept_and_all_are_counted() -> None:
     findings = verify(b.build(), NOW)
 
     assert [finding.type_id for finding in findings[:64]] == list(range(1, 65))
-    assert _native.verify(b.build().index, 0xFFFFFFFF, 19, 512, False, False)[1] == 100
 
 
 # Arguments of another kind
@@ -286,7 +286,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "an offset that is no number": lambda: INDEX.string(anything),
     "a name that is no bytes": lambda: INDEX.find(anything),
     "nothing to fit": lambda: _native.check_fit(anything),
-    "nothing to distil": lambda: _native.distill(anything),
+    "nothing to distill": lambda: _native.distill(anything),
     "nothing to relocate": lambda: _native.relocate(anything, INDEX),
     "nothing to relocate to": lambda: _native.relocate(INDEX, anything),
     "one argument of relocate": lambda: unchecked(_native.relocate, INDEX),

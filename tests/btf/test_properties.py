@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """What holds for any BTF: generated types of all kinds, in both byte orders, cycles among them."""
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kbtf import Btf, BtfBuilder, BtfError, BtfType, Kind, distill, relocate, verify
+from kbtf.btf.kinds import KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,10 +53,20 @@ def add_type(b: BtfBuilder, draw: st.DrawFn, last: int) -> None:
             b.add_datasec(".data", 64, [(draw(ids), 0, 4)])
         case Kind.FLOAT:
             b.add_float(name or "double", 8)
+        case Kind.LOC_PARAM:
+            b.add(kind, size_or_type=8, words=(draw(st.integers(0, 31)), 0))
+        case Kind.LOC_PROTO:
+            places = draw(st.lists(ids, max_size=3))
+            b.add(kind, vlen=len(places), words=places)
+        case Kind.LOCSEC:
+            sites = draw(st.lists(st.tuples(ids, ids, st.just(8)), max_size=3))
+            b.add(kind, name, vlen=len(sites), words=[w for site in sites for w in site])
         case Kind.DECL_TAG:
             b.add_decl_tag(name or "tag", draw(ids))
         case _:
-            b.add_ref(kind, draw(ids), name if kind in (Kind.TYPEDEF, Kind.TYPE_TAG) else "")
+            named = kind in (Kind.TYPEDEF, Kind.TYPE_TAG)
+            words = (0,) * KINDS[kind].tail_words
+            b.add(kind, name if named else "", size_or_type=draw(ids), words=words)
 
 
 @st.composite

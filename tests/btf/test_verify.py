@@ -1,32 +1,18 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The kernel's checks of BTF, kind by kind."""
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kbtf import Btf, BtfBuilder, Kind, distill, verify
-from kbtf.btf.rules import CHANGES, OLDEST, Rules, rules_of
-from kbtf.testing import make_base
+from btf.verifying import NOW, builder, texts
+from kbtf import Btf, BtfBuilder, Kind, Severity, verify
+from kbtf.btf.rules import OLDEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
-
-NOW = OLDEST._replace(max_kind=Kind.ENUM64, name_len=512)
-
-
-def builder() -> BtfBuilder:
-    b = BtfBuilder(byte_order="little")
-    b.add_int("int", 4, encoding=1)
-    return b
-
-
-def texts(b: BtfBuilder, rules: Rules = NOW) -> list[str]:
-    return [v.text for v in verify(b.build(), rules) if v.refused]
-
 
 REFUSED: dict[str, tuple[Callable[[BtfBuilder], object], str]] = {
     "int with vlen": (
@@ -93,11 +79,11 @@ REFUSED: dict[str, tuple[Callable[[BtfBuilder], object], str]] = {
     ),
     "members out of order": (
         lambda b: b.add_composite(Kind.STRUCT, "s", 8, [("a", 1, 32), ("b", 1, 0)]),
-        "member 'b' before the one in front of it",
+        "member 'b' out of order",
     ),
     "member behind the end": (
         lambda b: b.add_composite(Kind.STRUCT, "s", 4, [("a", 1, 40)]),
-        "member 'a' behind its end",
+        "member 'a' past the end of the struct",
     ),
     "enum of three bytes": (lambda b: b.add_enum("e", 3), "ENUM has 3 bytes"),
     "enum of 16 bytes": (lambda b: b.add_enum("e", 16), "ENUM has 16 bytes"),
@@ -198,8 +184,21 @@ def chain(length: int, kind: Kind = Kind.CONST) -> BtfBuilder:
 
 
 def test_a_chain_of_32_modifiers_is_taken_and_one_of_33_is_not() -> None:
-    assert texts(chain(32)) == []
-    assert any("more than 32" in text for text in texts(chain(33)))
+    b = builder()
+    for at in range(32):
+        b.add_ref(Kind.CONST, 3 + at)
+    b.add_ref(Kind.PTR, 1)
+    assert texts(b) == []
+
+    b = builder()
+    for at in range(33):
+        b.add_ref(Kind.CONST, 3 + at)
+    b.add_ref(Kind.PTR, 1)
+    assert any("more than 32" in text for text in texts(b))
+
+
+def test_a_chain_ends_where_one_that_was_walked_before_begins() -> None:
+    assert texts(chain(200)) == []
 
 
 def test_a_cycle_of_modifiers_is_refused() -> None:
@@ -213,7 +212,7 @@ def test_a_kind_that_a_kernel_does_not_know_is_refused() -> None:
     b = builder()
     b.add_enum64("e", 8)
     assert texts(b) == []
-    assert any("is a kind" in text for text in texts(b, OLDEST._replace(max_kind=Kind.TYPE_TAG)))
+    assert any("is of a kind" in text for text in texts(b, OLDEST._replace(max_kind=Kind.TYPE_TAG)))
 
 
 def test_tags_may_have_kind_flag_where_the_kernel_knows_attributes() -> None:
@@ -250,8 +249,8 @@ def test_what_the_kernel_takes_on_trust_is_told_apart() -> None:
 
     (violation,) = verify(b.build(), NOW)
 
-    assert not violation.refused
-    assert "no FUNC_PROTO" in violation.text
+    assert violation.severity is Severity.WARNING
+    assert "not a FUNC_PROTO" in violation.text
 
     b = builder()
     b.add_func("f", 0)
@@ -259,69 +258,6 @@ def test_what_the_kernel_takes_on_trust_is_told_apart() -> None:
 
     found = verify(b.build(), NOW)
 
-    assert [v.refused for v in found] == [False, False]
-    assert "no FUNC_PROTO but type [0]" in found[0].text
+    assert [v.severity for v in found] == [Severity.WARNING] * 2
+    assert "type [0], which is not a FUNC_PROTO" in found[0].text
     assert "parameter 0 of type void" in found[1].text
-
-
-def blob(
-    b: BtfBuilder, *, header_len: int = 24, gap: int = 0, tail: int = 0, extra: int = 0
-) -> Btf:
-    data = b.to_bytes()
-    type_len, str_off, str_len = struct.unpack_from("<3I", data, 12)
-    types, strings = data[24 : 24 + type_len], data[24 + str_off :]
-    head = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, header_len, 0, type_len, type_len + gap, str_len)
-    head += struct.pack("<I", extra) * ((header_len - 24) // 4)
-    return Btf.parse(head + types + bytes(gap) + strings + bytes(tail))
-
-
-def test_gaps_tails_and_unknown_header_fields_are_refused() -> None:
-    assert verify(blob(builder()), NOW) == []
-    assert [v.text for v in verify(blob(builder(), gap=4), NOW)] == [
-        "gap between types and strings"
-    ]
-    assert "do not end the blob" in verify(blob(builder(), tail=1), NOW)[0].text
-    assert verify(blob(builder(), header_len=28), NOW) == []
-    assert "header of 28" in verify(blob(builder(), header_len=28, extra=1), NOW)[0].text
-
-
-def test_a_distilled_base_holds_only_what_is_found_by_name() -> None:
-    b = builder()
-    b.add_ref(Kind.PTR, 1)
-    b.add_composite(Kind.STRUCT, "", 8)
-
-    found = [v.text for v in verify(b.build(), NOW, distilled=True)]
-
-    assert found == ["PTR in a distilled base", "STRUCT without a name"]
-
-
-def test_rules_follow_the_kernels_own_btf() -> None:
-    b = make_base()
-    assert rules_of(b.build()) == OLDEST
-
-    b.add_composite(Kind.STRUCT, "btf_enum64", 12)
-    array = b.add_array(1, 1, 512)
-    b.add_composite(Kind.STRUCT, "kallsym_iter", 512, [("name", array, 0)])
-    assert rules_of(b.build()) == NOW
-    assert rules_of(b.build(), "6.14.9-x").flag_on_tags is False
-    assert rules_of(b.build(), "6.15-rc1").flag_on_tags is True
-
-    b.add_composite(Kind.STRUCT, "btf_header", 32, [("layout_off", 1, 192)])
-    assert rules_of(b.build()).layout_header
-    assert rules_of(b.build()).info_mask == 0xFFFFFFFF
-    assert [change.since for change in CHANGES] == ["6.0", "6.1", "6.15", "7.1"]
-
-
-def test_real_kernels_and_modules_have_nothing_that_is_refused(
-    corpus: Path, corpus_base: Btf
-) -> None:
-    rules = rules_of(corpus_base)
-    assert rules == NOW
-    assert [v for v in verify(corpus_base, rules) if v.refused] == []
-    for path in sorted((corpus / "split").glob("*.btf")):
-        split = Btf.parse(path.read_bytes(), corpus_base)
-        assert verify(split, rules) == []
-        distilled = distill(split)
-        if len(distilled.base):
-            assert verify(distilled.base, rules, distilled=True) == []
-        assert verify(distilled.split, rules) == []

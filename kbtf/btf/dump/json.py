@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """BTF as one JSON document, with the keys and values of ``bpftool -j btf dump file X``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kbtf.btf.dump_raw import ANONYMOUS, INT_ENCODINGS, KIND_NAMES, linkage_word
-from kbtf.btf.kinds import Kind
+from kbtf.btf.dump.raw import ANONYMOUS, INT_ENCODINGS, KIND_NAMES, linkage_word, signed
+from kbtf.btf.kinds import COMPOSITES, ENUMS, MODIFIERS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 def dump_json(btf: Btf) -> Iterator[str]:
     """A document ``{"types":[...]}`` of the own types of *btf*, in pieces of one type each.
 
-    It is ASCII; a byte of a name that is not UTF-8 is a lone surrogate, as in all our strings.
+    It is ASCII; a byte of a name that is not UTF-8 is a lone surrogate, as in all strings of kbtf.
     """
     import json
 
-    # one encoder: json.dumps() would make one anew for each type
+    # one encoder: json.dumps() would create one for each type
     encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
     yield '{"types":['
     comma = ""
@@ -35,7 +36,11 @@ def dump_json(btf: Btf) -> Iterator[str]:
 def type_fields(t: BtfType) -> Fields:
     """One type as bpftool's JSON has it."""
     head = {"id": t.id, "kind": KIND_NAMES[t.kind], "name": t.name or ANONYMOUS}
-    return head | _FIELDS[t.kind](t)
+    return head | _FIELDS.get(t.kind, _unknown)(t)
+
+
+def _unknown(t: BtfType) -> Fields:
+    return {"kind_number": int(t.kind), "vlen": t.vlen, "size_or_type": t.size_or_type}
 
 
 def _int(t: BtfType) -> Fields:
@@ -101,24 +106,38 @@ def _decl_tag(t: BtfType) -> Fields:
     return {"type_id": t.type, "component_idx": t.component_idx}
 
 
+def _loc_param(t: BtfType) -> Fields:
+    low, high = t.words
+    fields: Fields = {"size": signed(t.size_or_type, 32)}
+    if t.kind_flag:
+        return fields | {"value": high << 32 | low}
+    return fields | {"reg": low & 0xFFFF, "flags": low >> 16, "offset": signed(high, 32)}
+
+
+def _loc_proto(t: BtfType) -> Fields:
+    return {"type_id": t.type, "vlen": t.vlen, "params": list(t.words)}
+
+
+def _locsec(t: BtfType) -> Fields:
+    keys = ("type_id", "loc_proto", "offset")
+    sites = zip(*[iter(t.words)] * len(keys), strict=True)
+    return {"vlen": t.vlen, "locs": [dict(zip(keys, site, strict=True)) for site in sites]}
+
+
 _FIELDS: dict[Kind, Callable[[BtfType], Fields]] = {
+    **dict.fromkeys(COMPOSITES, _composite),
+    **dict.fromkeys(ENUMS, _enum),
+    **dict.fromkeys(MODIFIERS | {Kind.PTR}, _ref),
     Kind.INT: _int,
-    Kind.PTR: _ref,
     Kind.ARRAY: _array,
-    Kind.STRUCT: _composite,
-    Kind.UNION: _composite,
-    Kind.ENUM: _enum,
     Kind.FWD: _fwd,
-    Kind.TYPEDEF: _ref,
-    Kind.VOLATILE: _ref,
-    Kind.CONST: _ref,
-    Kind.RESTRICT: _ref,
     Kind.FUNC: _linked,
     Kind.FUNC_PROTO: _func_proto,
     Kind.VAR: _linked,
     Kind.DATASEC: _datasec,
     Kind.FLOAT: _float,
     Kind.DECL_TAG: _decl_tag,
-    Kind.TYPE_TAG: _ref,
-    Kind.ENUM64: _enum,
+    Kind.LOC_PARAM: _loc_param,
+    Kind.LOC_PROTO: _loc_proto,
+    Kind.LOCSEC: _locsec,
 }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """BTF as text, line for line as ``bpftool btf dump file X format raw`` prints it.
 
 Format: dump_btf_type() of tools/bpf/bpftool/btf.c in kernel 6.12.
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.btf.kinds import Kind
+from kbtf.btf.kinds import COMPOSITES, ENUMS, KINDS, MODIFIERS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,36 +23,45 @@ INT_ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
 LINKAGES = ("static", "global", "extern")
 """Words for the linkage of a FUNC or VAR; any other one is (unknown)."""
 ANONYMOUS = "(anon)"
-"""What stands where a name is missing."""
-KIND_NAMES = ("UNKNOWN", *(kind.name for kind in Kind if kind))
+"""The text for a missing name."""
+KIND_NAMES = tuple(row.name for row in (KINDS[-1], *KINDS[1:]))
 
 
-def dump_raw(btf: Btf) -> Iterator[str]:
-    """The own types of *btf*, one string a type, each of whole lines."""
+def dump_raw(btf: Btf, spell: Callable[[str], str] = str) -> Iterator[str]:
+    """The own types of *btf*, one string a type, each of whole lines; names as *spell* has them."""
     record = btf.index.record
-    string = btf.index.string
+
+    def string(offset: int) -> str:
+        return spell(btf.index.string(offset))
+
     for type_id in range(btf.start_id, btf.end_id):
         kind, name, flag, vlen, size_or_type, words = record(type_id)
-        head = f"[{type_id}] {KIND_NAMES[kind]} '{name or ANONYMOUS}'"
+        head = f"[{type_id}] {KIND_NAMES[kind]} '{spell(name) or ANONYMOUS}'"
         if kind in _PLAIN:
             yield f"{head} {_PLAIN[kind]}={size_or_type}\n"
-        elif kind in (Kind.STRUCT, Kind.UNION):
+        elif kind in COMPOSITES:
             yield f"{head} size={size_or_type} vlen={vlen}\n{_members(words, flag, string)}"
         elif kind == Kind.FUNC_PROTO:
             yield f"{head} ret_type_id={size_or_type} vlen={vlen}\n{_params(words, string)}"
         elif kind == Kind.FUNC:
             yield f"{head} type_id={size_or_type} linkage={linkage_word(vlen)}\n"
         elif kind == Kind.DATASEC:
-            yield f"{head} size={size_or_type} vlen={vlen}\n{_entries(words, btf)}"
-        elif kind in (Kind.ENUM, Kind.ENUM64):
+            yield f"{head} size={size_or_type} vlen={vlen}\n{_entries(words, btf, spell)}"
+        elif kind == Kind.LOC_PROTO:
+            yield f"{head} type_id={size_or_type} vlen={vlen}\n{_locations(words)}"
+        elif kind == Kind.LOCSEC:
+            yield f"{head} vlen={vlen}\n{_sites(words, btf, spell)}"
+        elif kind in ENUMS:
             encoding = "SIGNED" if flag else "UNSIGNED"
             values = _values if kind == Kind.ENUM else _values64
             yield (
                 f"{head} encoding={encoding} size={size_or_type} vlen={vlen}\n"
                 f"{values(words, flag, string)}"
             )
-        else:
+        elif kind in _OTHERS:
             yield f"{head} {_OTHERS[kind](flag, size_or_type, words)}\n"
+        else:
+            yield f"{head} kind={kind} vlen={vlen} size_or_type={size_or_type}\n"
 
 
 def linkage_word(linkage: int) -> str:
@@ -86,14 +96,27 @@ def _decl_tag(_flag: bool, type_id: int, words: Words) -> str:
     return f"type_id={type_id} component_idx={signed(words[0], 32)}"
 
 
-_REFS = (Kind.PTR, Kind.CONST, Kind.VOLATILE, Kind.RESTRICT, Kind.TYPEDEF, Kind.TYPE_TAG)
-_PLAIN: dict[int, str] = {**dict.fromkeys(_REFS, "type_id"), Kind.FLOAT: "size"}
+def _loc_param(flag: bool, size: int, words: Words) -> str:
+    where = f"value={words[1] << 32 | words[0]}" if flag else _register(*words)
+    return f"size={signed(size, 32)} {where}"
+
+
+def _register(which: int, offset: int) -> str:
+    dereferenced = f" offset={signed(offset, 32)}" if which >> 16 & 1 else ""
+    return f"reg={which & 0xFFFF} flags=0x{which >> 16:x}{dereferenced}"
+
+
+_PLAIN: dict[int, str] = {
+    **dict.fromkeys(MODIFIERS | {Kind.PTR}, "type_id"),
+    Kind.FLOAT: "size",
+}
 _OTHERS: dict[int, Callable[[bool, int, Words], str]] = {
     Kind.INT: _int,
     Kind.ARRAY: _array,
     Kind.FWD: _fwd,
     Kind.VAR: _var,
     Kind.DECL_TAG: _decl_tag,
+    Kind.LOC_PARAM: _loc_param,
 }
 
 
@@ -133,11 +156,27 @@ def _values64(words: Words, flag: bool, string: String) -> str:
     return "".join(lines)
 
 
-def _entries(words: Words, btf: Btf) -> str:
-    """Lines of a DATASEC, each with what its id stands for."""
+def _entries(words: Words, btf: Btf, spell: Callable[[str], str]) -> str:
+    """Lines of a DATASEC, each with the type of its id."""
     lines = []
     for type_id, offset, size in zip(words[::3], words[1::3], words[2::3], strict=True):
         kind, name = btf.index.record(type_id)[:2] if type_id else (0, "")
-        what = f"({KIND_NAMES[kind]} '{name or ANONYMOUS}')"
+        what = f"({KIND_NAMES[kind]} '{spell(name) or ANONYMOUS}')"
         lines.append(f"\ttype_id={type_id} offset={offset} size={size} {what}\n")
+    return "".join(lines)
+
+
+def _locations(words: Words) -> str:
+    """Lines of a LOC_PROTO: where each parameter is, 0 for nowhere."""
+    return "".join(f"\ttype_id={type_id}\n" for type_id in words)
+
+
+def _sites(words: Words, btf: Btf, spell: Callable[[str], str]) -> str:
+    """Lines of a LOCSEC, each with the name of the function that is inlined there."""
+    lines = []
+    for func, loc_proto, offset in zip(words[::3], words[1::3], words[2::3], strict=True):
+        name = spell(btf.index.record(func)[1]) if func else ""
+        lines.append(
+            f"\t'{name or ANONYMOUS}' type_id={func} loc_proto={loc_proto} offset=0x{offset:x}\n"
+        )
     return "".join(lines)
