@@ -1,16 +1,21 @@
-"""A kernel module in memory: what it says of itself, its BTF, and the sections it is to get."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""A kernel module in memory: its modinfo, its BTF, and the sections that will be added."""
 
 from __future__ import annotations
 
+import io
+import mmap
 import os
+import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kbtf.btf import _native
 from kbtf.btf.btf import Btf
-from kbtf.elf import unpack
-from kbtf.elf.image import ET_REL, ElfImage
-from kbtf.elf.pieces import Pieces
+from kbtf.btf.split import is_raw_btf, is_split_btf
+from kbtf.elf.format import ELF_MAGIC, EM_BPF, ET_DYN, ET_EXEC, ET_REL
+from kbtf.elf.image import ElfImage
+from kbtf.elf.modinfo import read_modinfo
+from kbtf.elf.signature import split_signature
 from kbtf.errors import (
     BaseError,
     BaseNotFoundError,
@@ -20,65 +25,92 @@ from kbtf.errors import (
     SignedError,
     os_error,
 )
-from kbtf.record import NamedTuple
+from kbtf.files import compression as unpack
+from kbtf.files.pieces import Pieces
+from kbtf.files.small import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kbtf.elf.vmlinux import Base
+    from kbtf.btf.base import Base
+    from kbtf.files.compression import Budget
 
-# struct module_signature and its magic: include/linux/module_signature.h
-_SIGNATURE_MAGIC = b"~Module signature appended~\n"
-_SIGNATURE_INFO_LEN = 12
-
-
-class Signature(NamedTuple):
-    """A signature appended to a module, or several, of which the kernel checks the last."""
-
-    data: bytes
-    """Everything from the end of the ELF file on."""
+_MAPPED = 4 << 20  # bytes: smaller files are read
+_LINKED = (bytes([ET_EXEC]), bytes([ET_DYN]))  # e_type, in either byte order
+_HEAD = 64  # bytes needed to recognise a format
+# an ELF header of a relocatable file without sections
+_NO_SECTIONS = b"".join(
+    [ELF_MAGIC, b"\2\1\1", bytes(9), struct.pack("<HHIQQQIHHHHHH", ET_REL, 0, 1, *[0] * 10)]
+)
 
 
 class Module:
     """A linked ``.ko``, whose BTF passes read and replace.
 
-    *data* is the whole file, compressed or not.  ``btf``, ``btf_base`` and ``btf_ids`` start as
-    what the file has; the base is looked for by *find_base* when something first needs it.
+    *data* is the whole file, compressed or not.  ``btf``, ``btf_base`` and ``btf_ids`` are those of
+    the file until they are set; *find_base* searches for the base when it is first needed.
+    *budget* is what the file may unpack to, if it is one of several that share it.
     """
 
     def __init__(
         self,
-        data: bytes,
+        data: bytes | mmap.mmap,
         path: str = "<memory>",
         *,
         find_base: Callable[[Module], Base] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.path = path
         self.notes: list[str] = []
         self.warnings: list[str] = []
         self.skipped: str | None = None
-        """Why this module is left alone, if it is."""
+        """Why this module is skipped; None if it is not."""
+        self.is_raw_btf = False
+        """Whether it is raw BTF: see `open_to_read`."""
         self._find_base = find_base
         self._found: Base | None = None
         with located(path):
             self.compression = unpack.recognise(data)
+            packed_size = len(data) if self.compression else None
             if self.compression:
                 if self.compression not in unpack.MODULE_KINDS:
                     name = unpack.FORMATS[self.compression].name
                     raise ElfError(f"no kernel takes modules compressed as {name}")
-                data = unpack.unpack(data, whole=True)
-            elf, self.signature = _split_signature(data)
-            self.image = ElfImage(elf)
+                data = unpack.unpack(data, whole=True, budget=budget)
+            elf, self.signature = split_signature(data)
+            self.image = ElfImage(elf, packed_size=packed_size)
+            if self.image.machine == EM_BPF:
+                raise ElfError(
+                    "is a BPF object, not a kernel module", hint="use 'kbtf ksyms' on it"
+                )
             if self.image.type != ET_REL:
                 raise ElfError("is not a kernel module (ELF type is not REL)")
-            self.modinfo = _read_modinfo(self.image)
+            self.modinfo = read_modinfo(self.image)
         self._btf: Btf | None = None
         self._btf_base: Btf | None = None
 
     @classmethod
     def open(cls, path: str, *, find_base: Callable[[Module], Base] | None = None) -> Module:
-        """The module in the file *path*; KbtfError if it cannot be read or is none."""
-        return cls(read_file(path), path, find_base=find_base)
+        """The module in the file *path*; KbtfError if it cannot be read or is not a module."""
+        return cls(map_module(path), path, find_base=find_base)
+
+    @classmethod
+    def open_to_read(
+        cls, path: str, *, find_base: Callable[[Module], Base] | None = None
+    ) -> Module:
+        """Like `open`, but also for raw split BTF, as in /sys/kernel/btf.
+
+        Such a module has only BTF: no sets, no symbols, no release.
+        """
+        data = read_file(path, _require_module_or_btf)
+        if not is_raw_btf(data):
+            return cls(data, path, find_base=find_base)
+        if not is_split_btf(data):
+            raise ElfError("is raw BTF of a kernel, not of a module", file=path)
+        module = cls(_NO_SECTIONS, path, find_base=find_base)
+        module.image.set_section(".BTF", data)
+        module.is_raw_btf = True
+        return module
 
     @property
     def name(self) -> str:
@@ -87,8 +119,13 @@ class Module:
         return self.modinfo.get("name", stem.replace("-", "_"))
 
     @property
+    def has_kernel_btf(self) -> bool:
+        """Whether it is the module with the kernel's own BTF (CONFIG_DEBUG_INFO_BTF=m)."""
+        return self.name == "btf_vmlinux"
+
+    @property
     def vermagic(self) -> str | None:
-        """Which kernel it was built for, with the options that matter to loading."""
+        """The kernel it was built for, with the options that affect loading."""
         return self.modinfo.get("vermagic")
 
     @property
@@ -99,11 +136,11 @@ class Module:
 
     @property
     def intree(self) -> bool:
-        """It was built as part of a kernel tree."""
+        """Whether it was built as part of a kernel tree."""
         return self.modinfo.get("intree") == "Y"
 
     def require_unsigned(self, *, strip: bool) -> None:
-        """SignedError if a signature is there that may not be stripped."""
+        """SignedError if it is signed and the signature must not be stripped."""
         if self.signature is None:
             return
         if not strip:
@@ -117,7 +154,7 @@ class Module:
 
     @property
     def found_base(self) -> Base:
-        """The base BTF and where it comes from; BaseError if there is none that fits."""
+        """The base BTF and its origin; BaseError if none fits."""
         if self._found is None:
             if self._find_base is None:
                 raise BaseNotFoundError("no base BTF is known", file=self.path)
@@ -131,33 +168,12 @@ class Module:
 
     @property
     def base_is_known(self) -> bool:
-        """Some pass needed the base, and it was found."""
+        """Whether the base was needed and found."""
         return self._found is not None
-
-    def base_path(self, folder: str) -> str:
-        """A file with the base that pahole takes as ``--btf_base``, made in *folder* if need be.
-
-        Where the kernel was built with gcc and the module with clang, it is as clang would have
-        had it, or pahole would find little of the module there; all ids are the same.
-        """
-        from kbtf.btf.compilers import as_by_clang, made_by
-        from kbtf.elf.vmlinux import base_file
-
-        base = self.found_base
-        kernels = made_by(base.btf)
-        if kernels == "gcc" and self.compiler == "clang":
-            self.note("built with clang, the kernel with gcc: types are looked for as clang's")
-            base = base._replace(btf=as_by_clang(base.btf), path=None)
-        elif kernels == "clang" and self.compiler == "gcc":
-            self.warn(
-                "built with gcc, the kernel with clang: .BTF repeats types of the kernel, and "
-                "kfuncs cannot take them from BPF programs; build with LLVM=1"
-            )
-        return base_file(base, folder)
 
     @property
     def compiler(self) -> str | None:
-        """What it was built with, ``gcc`` or ``clang``; None if it does not say."""
+        """The compiler it was built with, ``gcc`` or ``clang``; None if not known."""
         comment = self.image.data(".comment") or b""
         if b"clang version" in comment:
             return "clang"
@@ -165,17 +181,17 @@ class Module:
 
     @property
     def has_btf(self) -> bool:
-        """A pass or the file gave it ``.BTF``."""
+        """Whether it has ``.BTF``, from the file or a pass."""
         return self._btf is not None or bool(self.image.data(".BTF"))
 
     @property
     def has_btf_base(self) -> bool:
-        """A pass or the file gave it ``.BTF.base``."""
+        """Whether it has ``.BTF.base``, from the file or a pass."""
         return self._btf_base is not None or bool(self.image.data(".BTF.base"))
 
     @property
     def btf_base(self) -> Btf | None:
-        """The distilled base, None if the module has none."""
+        """The distilled base; None if the module has none."""
         data = self.image.data(".BTF.base") if self._btf_base is None else None
         if data:
             with located(self.path, ".BTF.base"):
@@ -184,7 +200,7 @@ class Module:
 
     @property
     def btf(self) -> Btf | None:
-        """The split BTF, on the distilled base or on the vmlinux's; None if there is none."""
+        """The split BTF on the distilled base, or on that of vmlinux; None if there is none."""
         data = self.image.data(".BTF") if self._btf is None else None
         if data:
             if self.btf_base is None:
@@ -195,16 +211,16 @@ class Module:
         return self._btf
 
     def set_btf(self, btf: Btf, btf_base: Btf | None = None) -> None:
-        """Replace the split BTF, and the distilled base that it stands on."""
+        """Replace the split BTF and its distilled base."""
         self._btf, self._btf_base = btf, btf_base
 
     def _parse_plain(self, split: bytes) -> Btf:
-        """Split BTF on vmlinux, refused if it was made for another one than was found."""
+        """Split BTF on vmlinux, refused if it was made for a vmlinux other than the one found."""
         base = self.base
         with located(self.path, ".BTF"):
             try:
                 btf = Btf.parse(split, base)
-                _native.check_fit(btf.index)
+                btf.check_fit()
             except MisfitError as error:
                 raise BaseError(
                     f"does not fit the base {self.found_base.source} ({error})",
@@ -227,35 +243,35 @@ class Module:
             self.image.set_section(name, data)
 
     def remove_section(self, name: str) -> None:
-        """Leave a section out of the file that is written."""
+        """Remove a section from the file that is written."""
         self.image.remove_section(name)
 
     def to_bytes(self) -> bytes:
-        """The file with its changes, as it is before it is signed or compressed."""
+        """The file with its changes, before signing and compression."""
         return self.to_pieces().to_bytes()
 
     def to_pieces(self) -> Pieces:
-        """The same in pieces, of which those that did not change are no copies."""
+        """The same in pieces; unchanged parts are not copied."""
         with located(self.path):
             image = self.image.to_pieces()
         return Pieces([*image, self.signature.data]) if self.signature else image
 
     def skip(self, reason: str) -> None:
-        """Leave this module alone: no further phase runs, nothing but a signature changes."""
+        """Skip this module: no further phase runs, and only a signature may change."""
         self.skipped = reason
 
     def note(self, text: str) -> None:
-        """Something worth knowing, shown with -v."""
+        """Add a note, shown with -v."""
         self.notes.append(text)
 
     def warn(self, text: str) -> None:
-        """Something that is probably wrong, always shown."""
+        """Add a warning, which is always shown."""
         self.warnings.append(text)
 
 
 @contextmanager
 def located(file: str, section: str | None = None) -> Iterator[None]:
-    """Add file and section to a KbtfError that passes by and does not name its own."""
+    """Add file and section to a KbtfError from within that does not name its own."""
     try:
         yield
     except KbtfError as error:
@@ -266,40 +282,66 @@ def located(file: str, section: str | None = None) -> Iterator[None]:
         raise
 
 
-def read_file(path: str) -> bytes:
-    """The contents of a regular file."""
+def read_module(path: str) -> bytes:
+    """The contents of a file whose first bytes can be a module's; KbtfError for others."""
+    return read_file(path, _require_module)
+
+
+def is_raw_module(path: str) -> bool:
+    """Whether *path* is a file of raw split BTF; False if it cannot be read."""
     try:
-        # A FIFO would keep open() waiting.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(fd, "rb") as file:
-            if not os.path.isfile(path):
-                raise KbtfError("is not a regular file", file=path)
+        return is_split_btf(read_file(path, _require_module_or_btf))
+    except KbtfError:
+        return False
+
+
+def _require_module_or_btf(head: bytes, size: int) -> None:
+    if not is_raw_btf(head):
+        _require_module(head, size)
+
+
+def map_module(path: str) -> bytes | mmap.mmap:
+    """The same, but a large file is mapped: most of it, such as debug sections, is read once."""
+    with _opened(path, _require_module) as file:
+        if os.fstat(file.fileno()).st_size < _MAPPED or file.peek(4)[:4] != ELF_MAGIC:
             return file.read()
+        return mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+
+
+def map_linked(path: str) -> ElfImage | None:
+    """A linked ELF file, such as vmlinux; None if the file is anything else."""
+    with _opened(path, None) as file:
+        head = file.peek(_HEAD)
+        if not head.startswith(ELF_MAGIC) or head[16:18].strip(b"\0") not in _LINKED:
+            return None
+        data = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+    with located(path):
+        return ElfImage(data)
+
+
+def _require_module(head: bytes, size: int) -> None:
+    if is_raw_btf(head):
+        raise ElfError("is raw BTF, not a kernel module")
+    if size > len(head) and not head.startswith(ELF_MAGIC) and unpack.recognise(head) is None:
+        raise ElfError("is not an ELF file")
+    if size > unpack.MOST_UNPACKED:
+        raise ElfError(f"is larger than {unpack.MOST_UNPACKED} bytes, no module is")
+
+
+def read_file(path: str, check: Callable[[bytes, int], None] | None = None) -> bytes:
+    """The contents of a regular file, unless *check* refuses its first bytes or its size."""
+    with _opened(path, check) as file:
+        return file.read()
+
+
+@contextmanager
+def _opened(path: str, check: Callable[[bytes, int], None] | None) -> Iterator[io.BufferedReader]:
+    try:
+        with open_regular(path) as file:
+            if check:
+                fd = file.fileno()
+                with located(path):
+                    check(os.pread(fd, _HEAD, 0), os.fstat(fd).st_size)
+            yield file
     except OSError as error:
         raise os_error(error, path) from error
-
-
-def _split_signature(data: bytes) -> tuple[bytes, Signature | None]:
-    end = len(data)
-    while data.endswith(_SIGNATURE_MAGIC, 0, end):
-        end = _signature_start(data, end)
-    return data[:end], Signature(data[end:]) if end < len(data) else None
-
-
-def _signature_start(data: bytes, end: int) -> int:
-    info_at = end - len(_SIGNATURE_MAGIC) - _SIGNATURE_INFO_LEN
-    if info_at < 0:
-        raise ElfError("the module signature is truncated")
-    sig_len = int.from_bytes(data[info_at + 8 : info_at + 12], "big")
-    if sig_len > info_at:
-        raise ElfError(f"module signature of {sig_len} bytes reaches before the file")
-    return info_at - sig_len
-
-
-def _read_modinfo(image: ElfImage) -> dict[str, str]:
-    """The key=value strings of ``.modinfo``, the first of each key."""
-    info: dict[str, str] = {}
-    for entry in (image.data(".modinfo") or b"").split(b"\0"):
-        key, _, value = entry.decode("utf-8", "surrogateescape").partition("=")
-        info.setdefault(key, value)
-    return info

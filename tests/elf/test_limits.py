@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Files made to be costly: time and memory follow from their size."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ import bz2
 import gzip
 import lzma
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbtf import ElfError, ElfImage
+from kbtf import ElfError, ElfImage, KbtfError, Module
 from kbtf.testing import make_base, write_elf
 
 if sys.version_info >= (3, 14):
@@ -118,3 +120,26 @@ def test_a_kernel_that_unpacks_to_far_too_much_is_refused(kind: str, run_dir: Pa
     Path("vmlinuz").write_bytes(PACK[kind](bytes(64 << 20)))
 
     assert refusal("base", "vmlinuz").startswith("kbtf: error: vmlinuz: ")
+
+
+@pytest.mark.parametrize(("head", "words"), [(b"", "is not an ELF file"), (b"\x7fELF", "larger")])
+def test_a_huge_file_is_refused_before_it_is_read(head: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.ko"
+    path.write_bytes(head)
+    os.truncate(path, 3 << 30)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ElfError, match=words):
+        Module.open(str(path))
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_the_file_that_was_opened_is_the_one_that_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "m.ko")
+    monkeypatch.setattr(os.path, "isfile", lambda _: True)  # as if it had been exchanged since
+
+    with pytest.raises(KbtfError, match="is not a regular file"):
+        Module.open(str(tmp_path / "m.ko"))
