@@ -1,28 +1,27 @@
-"""Why a type is in ``.BTF.base``: what in the module refers to it, and whether its size counts."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Why a type is in ``.BTF.base``: which types refer to it, and whether its size matters."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from kbtf.btf.builder import BtfBuilder
+from kbtf.btf.c_type_name import c_name, counted, shown
 from kbtf.btf.distill import distill
-from kbtf.btf.kinds import Kind
-from kbtf.check.spell import counted
-from kbtf.check.uses import by_value, c_name
+from kbtf.btf.kinds import COMPOSITES, DISTILLED, ENUMS, SCALARS, Kind, is_known
+from kbtf.check.uses import by_value
 from kbtf.errors import BtfError
-from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kbtf.btf.btf import Btf, BtfType
 
-_COMPOSITE = (Kind.STRUCT, Kind.UNION)
-_DISTILLED = frozenset({Kind.INT, Kind.FLOAT, Kind.ENUM, Kind.STRUCT, Kind.UNION, Kind.FWD})
-_ALWAYS_COMPARED = frozenset({Kind.INT, Kind.FLOAT, Kind.ENUM})
-# What a module's author wrote and knows by name, the most telling first.
+_ALWAYS_COMPARED = SCALARS | {Kind.FLOAT}
+# Kinds that a module's author knows by name, the most informative first.
 _ROOTS = (Kind.FUNC, Kind.VAR, Kind.STRUCT, Kind.UNION, Kind.DECL_TAG, Kind.DATASEC)
-# Chains are as long as the input likes; nobody reads more than this.
+# The input decides how long chains are; this is the most that is useful to print.
 _MOST_STEPS = 40
 _MOST_NESTED = 16
 
@@ -33,7 +32,7 @@ class Pin(NamedTuple):
     owner: str
     """``struct extcon_dev``."""
     member: str
-    """Its name, or the path to it through structs without a name."""
+    """Its name, or the path to it through anonymous structs."""
 
     def __str__(self) -> str:
         return f"member '{self.member}' of {self.owner}"
@@ -50,13 +49,13 @@ class Explanation(NamedTuple):
     size: int | None
     """None for a declaration, the kind FWD."""
     pins: tuple[Pin, ...]
-    """Members that embed it: the kernel then refuses a struct or union of another size."""
+    """Members that embed it: they make the kernel refuse a struct or union of another size."""
     chain: tuple[str, ...]
-    """From a type or function of the module's own to this type; empty if nothing leads to it."""
+    """From an own type or function of the module to this type; empty if nothing leads to it."""
 
     @property
     def pinned(self) -> bool:
-        """A type of another size is refused in any case."""
+        """Whether a type of another size is always refused."""
         return bool(self.pins) or self.kind in _ALWAYS_COMPARED
 
     def __str__(self) -> str:
@@ -69,18 +68,35 @@ class Explanation(NamedTuple):
 
 
 def distilled_form(split: Btf) -> Btf:
-    """*split* if it stands on a distilled base, else what distilling makes of it."""
+    """*split* if its base is distilled, else the result of distilling it.
+
+    Nobody knows what a type of an unknown kind refers to, so it becomes one that refers to nothing.
+    """
     if split.base is None:
-        raise BtfError("is not split BTF, so nothing of it goes into .BTF.base")
-    return split if _is_distilled(split.base) else distill(split).split
+        raise BtfError("is not split BTF, so it has no .BTF.base")
+    if _is_distilled(split.base):
+        return split
+    return distill(_known(split) if split.index.unknown_id else split).split
+
+
+def _known(split: Btf) -> Btf:
+    """The same types with the same ids, those of unknown kinds without a meaning."""
+    made = BtfBuilder(split.base)
+    for t in split:
+        if is_known(t.kind):
+            made.add_copy(t)
+        else:
+            made.add_ref(Kind.TYPEDEF, 0, t.name)
+    return made.build()
 
 
 def explain(split: Btf, wanted: str | None = None) -> list[Explanation]:
-    """Explain each type of the distilled base of *split*, or those called *wanted*, by id.
+    """Explain each type of the distilled base of *split*, or those named *wanted*, by id.
 
-    *split* stands on a distilled base, or on a vmlinux and is then distilled first.  *wanted* is
-    a name with or without its keyword, ``device`` or ``struct device``.  A chain is the shortest
-    one from a function, variable or named struct of the module.  BtfError if there is no base.
+    The base of *split* is a distilled base or a vmlinux; in the latter case, it is distilled
+    first.  *wanted* is a name with or without its keyword: ``device`` or ``struct device``.  A
+    chain is the shortest one from a function, variable or named struct of the module.  BtfError
+    if there is no base.
     """
     split = distilled_form(split)
     types = [t for t in split.base or () if wanted in (None, t.name, c_name(t))]
@@ -97,16 +113,15 @@ def explain(split: Btf, wanted: str | None = None) -> list[Explanation]:
 
 
 def why_absent(split: Btf, wanted: str) -> str:
-    """In words, why no type called *wanted* is in the distilled base of *split*."""
-    split = distilled_form(split)
-    for own in split:
+    """In words, why no type named *wanted* is in the distilled base of *split*."""
+    for own in (*split, *distilled_form(split)):
         if wanted in (own.name, c_name(own)):
             return f"it is in the module's .BTF itself, as {own.kind.name}"
     return "the module does not refer to it, or only through structs of the kernel"
 
 
 def _is_distilled(base: Btf) -> bool:
-    return all(t.name and t.kind in _DISTILLED and (not t.vlen or t.kind is Kind.INT) for t in base)
+    return all(t.name and t.kind in DISTILLED and (not t.vlen or t.kind is Kind.INT) for t in base)
 
 
 class _Edge(NamedTuple):
@@ -115,21 +130,23 @@ class _Edge(NamedTuple):
     target: int
     words: str = ""
     member: str | None = None
-    """The name, if it is one of a struct or union."""
+    """The name, if it is a member of a struct or union."""
 
 
 def _edges(t: BtfType) -> Iterator[_Edge]:
-    """What a type refers to; a function's prototype is left out, its parameters are its own."""
+    """The references of a type; a function's prototype is skipped, its parameters are its own."""
     if t.kind is Kind.FUNC and t.btf[t.size_or_type].kind is Kind.FUNC_PROTO:
         t = t.btf[t.size_or_type]
     if t.kind is Kind.FUNC_PROTO:
         for param in t.params:
-            yield _Edge(param.type, f"parameter '{param.name}'" if param.name else "a parameter")
+            yield _Edge(
+                param.type, f"parameter '{shown(param.name)}'" if param.name else "a parameter"
+            )
         yield _Edge(t.size_or_type, "result")
-    elif t.kind in _COMPOSITE:
+    elif t.kind in COMPOSITES:
         for member in t.members:
-            words = f"member '{member.name}'" if member.name else ""
-            yield _Edge(member.type, words, member.name)
+            name = shown(member.name)
+            yield _Edge(member.type, f"member '{name}'" if name else "", name)
     elif t.array is not None:
         yield _Edge(t.array.type)
         yield _Edge(t.array.index_type, "index")
@@ -142,8 +159,8 @@ def _edges(t: BtfType) -> Iterator[_Edge]:
 
 def _words(t: BtfType) -> str:
     """A type as a step of a chain."""
-    if t.kind in (Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64):
-        return c_name(t) if t.name else f"anonymous {c_name(t).split()[0]}"
+    if t.kind in COMPOSITES or t.kind in ENUMS:
+        return c_name(t) if t.name else f"anonymous {t.keyword}"
     if t.kind in (Kind.INT, Kind.FLOAT, Kind.FWD):
         return c_name(t)
     if t.array is not None:
@@ -151,11 +168,11 @@ def _words(t: BtfType) -> str:
     if t.kind is Kind.FUNC_PROTO:
         return "prototype"
     word = t.kind.name.lower()
-    return f"{word} {t.name}" if t.name else word
+    return f"{word} {shown(t.name)}" if t.name else word
 
 
 class _Step(NamedTuple):
-    """How a type is reached: the last reference, and where the way begins."""
+    """How a type is reached: the last reference, and the start of the path."""
 
     parent: int
     edge: _Edge
@@ -164,10 +181,10 @@ class _Step(NamedTuple):
 
 
 class _Graph:
-    """The shortest way to each type, from the types of a module that have a meaning by themselves.
+    """The shortest path to each type from the types of a module that are meaningful by themselves.
 
-    Where these do not lead there, a way starts at a type that nothing refers to, such as a typedef
-    that only local variables use.
+    If none of these leads there, the path starts at a type that nothing refers to, such as a
+    typedef that only local variables use.
     """
 
     def __init__(self, split: Btf) -> None:
@@ -178,7 +195,7 @@ class _Graph:
         targets = {edge.target for edges in self._edges.values() for edge in edges}
         self._spread([t.id for t in split if t.id not in targets])
         for t in split:
-            self._spread([t.id])  # rings that nothing leads into
+            self._spread([t.id])  # cycles that nothing leads into
 
     def _roots(self) -> list[int]:
         roots = [t for t in self._split if t.name and t.kind in _ROOTS]
@@ -196,11 +213,11 @@ class _Graph:
                     queue.append((edge.target, root, steps + 1))
 
     def step(self, type_id: int) -> _Step | None:
-        """How a type is reached; None where a way begins."""
+        """How a type is reached; None at the start of a path."""
         return self._reached.get(type_id)
 
     def chain(self, type_id: int) -> tuple[str, ...]:
-        """The way to a type in words, without its middle if it is long."""
+        """The path to a type in words, its middle omitted if it is long."""
         step = self.step(type_id)
         if step is None:
             return ()
@@ -216,19 +233,19 @@ class _Graph:
 
 
 def _pins(split: Btf, graph: _Graph) -> dict[int, list[Pin]]:
-    """Which members hold types of the base by value, as the kernel looks for them."""
+    """The members that hold types of the base by value, found as the kernel does."""
     pins: dict[int, list[Pin]] = {}
     for owner in split:
         for member in owner.members:
             target = by_value(split, member.type)
-            if 0 < target < split.start_id and split[target].kind in _COMPOSITE:
+            if 0 < target < split.start_id and split[target].kind in COMPOSITES:
                 pins.setdefault(target, []).append(_pin(owner, member.name, graph))
     return pins
 
 
 def _pin(owner: BtfType, member: str, graph: _Graph) -> Pin:
-    """The member with its owner, which is looked for around structs that have no name."""
-    split, path, dot, at = owner.btf, member or "(anonymous)", ".", owner
+    """The member with its owner: the innermost named struct around it."""
+    split, path, dot, at = owner.btf, shown(member) or "(anonymous)", ".", owner
     for _ in range(_MOST_NESTED):
         step = graph.step(at.id)
         if at.name or step is None:
@@ -238,6 +255,6 @@ def _pin(owner: BtfType, member: str, graph: _Graph) -> Pin:
             dot = "->"
         elif step.edge.member:
             path, dot = f"{step.edge.member}{dot}{path}", "."
-    if at.kind in _COMPOSITE or at.kind is Kind.TYPEDEF:
+    if at.kind in COMPOSITES or at.kind is Kind.TYPEDEF:
         return Pin(_words(at), path)
     return Pin(f"{_words(owner)}, used by {_words(at)}", path)

@@ -1,27 +1,28 @@
-"""The kernels to check against, wherever they come from."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The kernels to check against: files, releases, and directories of kernels."""
 
 from __future__ import annotations
 
 import glob
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.rules import rules_of
-from kbtf.btf.support import module_btf_support
-from kbtf.elf.find import find_base
-from kbtf.elf.vmlinux import open_base
 from kbtf.errors import BaseNotFoundError, KbtfError
-from kbtf.record import NamedTuple
+from kbtf.files.small import text_if_readable
+from kbtf.kernel.base import open_base
+from kbtf.kernel.features import module_btf_support
+from kbtf.kernel.find import find_base
 
 if TYPE_CHECKING:
+    from kbtf.btf.base import Base
     from kbtf.btf.btf import Btf
     from kbtf.btf.rules import Rules
-    from kbtf.btf.support import ModuleBtf
-    from kbtf.elf.vmlinux import Base
+    from kbtf.kernel.features import ModuleBtf
 
 _MISMATCH = "CONFIG_MODULE_ALLOW_BTF_MISMATCH"
 
-# Below a directory, or below each of its directories: an installation, or unpacked packages.
+# Below a directory or each of its subdirectories: an installation, or unpacked packages.
 _PLACES = (
     "vmlinux",
     "vmlinux-*",
@@ -30,6 +31,8 @@ _PLACES = (
     "*.btf.*",
     "boot/vmlinuz-*",
     "boot/vmlinux-*",
+    "vmlinuz",
+    "build/vmlinux",
     "lib/modules/*/vmlinu[xz]",
     "usr/lib/modules/*/vmlinu[xz]",
     "usr/lib/debug/boot/vmlinux-*",
@@ -39,10 +42,10 @@ _NO_KERNELS = (".old", ".bak", ".dpkg-tmp", ".sig")
 
 
 class Kernel(NamedTuple):
-    """A kernel, as far as it matters to the BTF of modules."""
+    """The facts about a kernel that matter for the BTF of modules."""
 
     name: str
-    """Its release if that is known, else its file."""
+    """Its release if known, else its file."""
     source: str
     release: str | None
     btf: Btf
@@ -52,20 +55,38 @@ class Kernel(NamedTuple):
     """Whether CONFIG_MODULE_ALLOW_BTF_MISMATCH is set; None if no configuration was found."""
 
 
-def open_kernels(wanted: str, *, cache: bool = True) -> list[Kernel]:
-    """The kernels that *wanted* means: a file, a release, or a directory of kernels.
+def open_kernel(wanted: str, *, cache: bool = True) -> Kernel:
+    """The kernel that *wanted* names: a file or a release.
 
     BaseNotFoundError if there is none; KbtfError names a file that cannot be read.
     """
-    if os.path.isdir(wanted):
-        return [kernel_of(open_base(path, cache=cache)) for path in _kernels_below(wanted)]
     if os.path.lexists(wanted) or "/" in wanted:
-        return [kernel_of(open_base(wanted, cache=cache))]
-    return [kernel_of(find_base(wanted, cache=cache))]
+        return kernel_of(open_base(wanted, cache=cache))
+    try:
+        return kernel_of(find_base(wanted, cache=cache))
+    except BaseNotFoundError as error:
+        error.hint = "name its vmlinux, vmlinuz or raw BTF with --kernel"
+        raise
+
+
+def open_directory(folder: str, *, cache: bool = True) -> tuple[list[Kernel], list[KbtfError]]:
+    """The kernels in *folder*, and why other files there that are named like kernels are not.
+
+    KbtfError if there is no kernel at all.
+    """
+    kernels, errors = [], []
+    for path in _kernels_below(folder):
+        try:
+            kernels.append(kernel_of(open_base(path, cache=cache)))
+        except KbtfError as error:
+            errors.append(error)
+    if not kernels:
+        raise errors[0]
+    return kernels, errors
 
 
 def kernel_of(base: Base) -> Kernel:
-    """What there is to know of the kernel whose BTF is *base*."""
+    """The facts about the kernel whose BTF is *base*."""
     return Kernel(
         name=base.release or base.source,
         source=base.source,
@@ -73,7 +94,7 @@ def kernel_of(base: Base) -> Kernel:
         btf=base.btf,
         support=module_btf_support(base.btf),
         rules=rules_of(base.btf, base.release),
-        allow_mismatch=_allow_mismatch(base),
+        allow_mismatch=is_set(_MISMATCH, base.source, base.release),
     )
 
 
@@ -91,41 +112,51 @@ def _kernels_below(folder: str) -> list[str]:
     return sorted(found.values())
 
 
-def _allow_mismatch(base: Base) -> bool | None:
-    folder = os.path.dirname(base.source)
+def is_set(option: str, source: str, release: str | None) -> bool | None:
+    """Whether a kernel's configuration sets *option* to y; None if it was not found.
+
+    It is searched for next to the file *source* of its BTF, then in this machine's places for the
+    configuration of *release*.
+    """
+    folder = os.path.dirname(source)
     places = [os.path.join(folder, name) for name in ("include/config/auto.conf", ".config")]
-    if base.release:
+    if release:
         places += [
-            os.path.join(folder, f"config-{base.release}"),
+            os.path.join(folder, f"config-{release}"),
             os.path.join(folder, "config"),
-            f"/lib/modules/{base.release}/build/.config",
-            f"/boot/config-{base.release}",
+            f"/lib/modules/{release}/build/.config",
+            f"/boot/config-{release}",
         ]
     for place in places:
-        try:
-            with open(place, encoding="utf-8", errors="replace") as file:
-                text = file.read()
-        except OSError:
-            continue
-        return f"\n{_MISMATCH}=y\n" in f"\n{text}"
+        if text := text_if_readable(place):
+            return f"\n{option}=y\n" in f"\n{text}"
     return None
 
 
 class KernelSet:
-    """Kernels that are opened once, however many modules are checked against them."""
+    """Kernels that are opened once, regardless of how many modules are checked against them."""
 
     def __init__(self, *, cache: bool = True) -> None:
         self._cache = cache
         self._opened: dict[str, list[Kernel] | KbtfError] = {}
+        self.passed_over: list[KbtfError] = []
+        """Files in directories that are named like kernels but are not."""
 
     def get(self, wanted: str) -> list[Kernel]:
-        """As `open_kernels`."""
+        """Like `open_kernel`, or all kernels of a directory."""
         if wanted not in self._opened:
             try:
-                self._opened[wanted] = open_kernels(wanted, cache=self._cache)
+                self._opened[wanted] = self._open(wanted)
             except KbtfError as error:
                 self._opened[wanted] = error
         found = self._opened[wanted]
         if isinstance(found, KbtfError):
             raise found
         return found
+
+    def _open(self, wanted: str) -> list[Kernel]:
+        if not os.path.isdir(wanted):
+            return [open_kernel(wanted, cache=self._cache)]
+        kernels, errors = open_directory(wanted, cache=self._cache)
+        self.passed_over += errors
+        return kernels

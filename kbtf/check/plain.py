@@ -1,10 +1,10 @@
-"""A module's BTF on the vmlinux that it was built for, whatever it carries."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""A module's BTF as plain split BTF on the vmlinux that it was built for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.btf import _native
 from kbtf.btf.btf import Btf
 from kbtf.btf.relocate import relocate
 from kbtf.elf.module import located
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def plain_on(module: Module, base: Btf) -> Btf | None:
-    """Plain split BTF on *base*: as the module has it, or relocated; None if it has none.
+    """Plain split BTF on *base*: the module's own, or relocated; None if it has none.
 
     BtfError if *base* is not the one that the module was built for.
     """
@@ -25,5 +25,5 @@ def plain_on(module: Module, base: Btf) -> Btf | None:
         if module.has_btf_base and module.btf is not None:
             return relocate(module.btf, base)
         split = Btf.parse(data, base)
-        _native.check_fit(split.index)
+        split.check_fit()
         return split

@@ -1,27 +1,18 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """How a module uses the types of its distilled base: by value or through pointers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.btf.kinds import Kind
-from kbtf.record import NamedTuple
+from kbtf.btf.kinds import COMPOSITES, MODIFIERS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kbtf.btf.btf import Btf, BtfType
 
-_LONGEST = 1000  # of a chain; kernels refuse more than 32 modifiers, and a ring has no end
-_COMPOSITE = (Kind.STRUCT, Kind.UNION)
-_SEEN_THROUGH = (Kind.TYPEDEF, Kind.CONST, Kind.VOLATILE, Kind.RESTRICT, Kind.TYPE_TAG)
-_WORDS = {
-    Kind.STRUCT: "struct",
-    Kind.UNION: "union",
-    Kind.ENUM: "enum",
-    Kind.ENUM64: "enum",
-    Kind.FWD: "struct",
-}
+_TRANSPARENT = MODIFIERS | {Kind.ARRAY}
 
 
 class Use(NamedTuple):
@@ -32,19 +23,10 @@ class Use(NamedTuple):
     """``member 'x'``, ``parameter 'p'``, ``the result``, ``element``, ``variable``."""
 
 
-def c_name(btf_type: BtfType) -> str:
-    """A type as a C programmer calls it: ``struct device``."""
-    word = _WORDS.get(btf_type.kind)
-    if btf_type.kind is Kind.FWD and btf_type.kind_flag:
-        word = "union"
-    name = btf_type.name or "(anonymous)"
-    return f"{word} {name}" if word else name
-
-
 def embedding(split: Btf, type_id: int) -> Use | None:
     """The first struct or union of *split* that has the type by value, and its member."""
     for owner in split:
-        if owner.kind in _COMPOSITE:
+        if owner.kind in COMPOSITES:
             for member in owner.members:
                 if by_value(split, member.type) == type_id:
                     what = f"member '{member.name}'" if member.name else "an anonymous member"
@@ -53,7 +35,7 @@ def embedding(split: Btf, type_id: int) -> Use | None:
 
 
 def other_uses(split: Btf, type_ids: set[int]) -> dict[int, Use]:
-    """Where *split* has types by value outside of structs: the kernel does not compare sizes."""
+    """Uses by value outside structs in *split*, for which the kernel does not compare sizes."""
     found: dict[int, Use] = {}
     for owner in split:
         for what, at in _values_of(owner):
@@ -77,13 +59,5 @@ def _values_of(owner: BtfType) -> Iterator[tuple[str, int]]:
 
 
 def by_value(btf: Btf, type_id: int) -> int:
-    """The type behind typedefs, modifiers, tags and arrays; a pointer is where this ends."""
-    for _ in range(_LONGEST):
-        btf_type = btf[type_id]
-        if btf_type.kind in _SEEN_THROUGH:
-            type_id = btf_type.size_or_type
-        elif btf_type.array is not None:
-            type_id = btf_type.array.type
-        else:
-            break
-    return type_id
+    """The type behind typedefs, modifiers, tags and arrays, but not behind pointers."""
+    return btf.skip(type_id, _TRANSPARENT).id

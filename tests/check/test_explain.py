@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Why types are in a distilled base: ways to them, and which sizes are pinned."""
 
 from __future__ import annotations
