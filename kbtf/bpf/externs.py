@@ -1,34 +1,43 @@
-"""The externs of a BPF object: undefined symbols that its BTF puts into ``.ksyms``.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The externs of a BPF object: undefined symbols that its BTF places in ``.ksyms``.
 
 Source: tools/lib/bpf/libbpf.c (bpf_object__collect_externs, find_extern_btf_id, cmp_externs).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.bpf.proto import essential_name, skip_modifiers
+from kbtf.bpf.proto import essential_name
 from kbtf.btf.kinds import Kind
-from kbtf.errors import BtfError
-from kbtf.record import NamedTuple
+from kbtf.errors import BtfError, LoaderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from kbtf.btf.btf import Btf, BtfType
-    from kbtf.elf.image import Symbol
 
 KSYMS = ".ksyms"
 KCONFIG = ".kconfig"
 
-_STB_GLOBAL, _STB_WEAK = 1, 2
-_STT_NOTYPE = 0
 _EXTERN = 2  # the linkage of a VAR or FUNC
 _NO_ALIGNMENT = 0
 
 
+class Symbol(NamedTuple):
+    """A symbol of an object file; types and bindings have their names in elf.h."""
+
+    name: str
+    section: int | None
+    """The number of its section: 0 if it is undefined, None if it is in no section."""
+    type: str | int
+    bind: str | int
+    value: int
+    size: int
+
+
 class Extern(NamedTuple):
-    """Something that the kernel is to provide."""
+    """A function, variable or value that the kernel has to provide."""
 
     name: str
     symbol: int
@@ -48,14 +57,14 @@ class Extern(NamedTuple):
 
     @property
     def essential_name(self) -> str:
-        """What libbpf looks for: a function's name without its flavour."""
+        """The name that libbpf looks for: a function's without its flavour."""
         return essential_name(self.name) if self.kind is Kind.FUNC else self.name
 
 
 def read_externs(symbols: Iterable[Symbol], btf: Btf | None) -> tuple[Extern, ...]:
     """The externs in the order in which libbpf resolves and counts them.
 
-    BtfError where libbpf would not open the object.
+    BtfError or LoaderError if libbpf would not open the object.
     """
     undefined = [(at, symbol) for at, symbol in enumerate(symbols) if _is_extern(symbol)]
     if not undefined:
@@ -73,9 +82,8 @@ def read_externs(symbols: Iterable[Symbol], btf: Btf | None) -> tuple[Extern, ..
 
 
 def _is_extern(symbol: Symbol) -> bool:
-    bind, kind = symbol.info >> 4, symbol.info & 15
-    known = bind in (_STB_GLOBAL, _STB_WEAK) and kind == _STT_NOTYPE
-    return symbol.shndx == 0 and known and bool(symbol.name)
+    known = symbol.bind in ("STB_GLOBAL", "STB_WEAK") and symbol.type == "STT_NOTYPE"
+    return symbol.section == 0 and known and bool(symbol.name)
 
 
 def _declarations(btf: Btf, names: set[str]) -> dict[str, BtfType]:
@@ -84,7 +92,7 @@ def _declarations(btf: Btf, names: set[str]) -> dict[str, BtfType]:
 
 
 def _sections(btf: Btf) -> dict[int, BtfType]:
-    """The first DATASEC that each variable or function stands in."""
+    """The first DATASEC that contains each variable or function."""
     sections: dict[int, BtfType] = {}
     for t in btf:
         if t.kind is Kind.DATASEC:
@@ -109,16 +117,20 @@ def _extern(
     section = sections.get(t.id)
     if section is None or section.name not in (KSYMS, KCONFIG):
         place = f"section {section.name}" if section is not None else "no section"
-        raise BtfError(f"is in {place}", where=where, hint="declare it with __ksym or __kconfig")
+        raise LoaderError(
+            f"is in {place}: another object must define it, so libbpf does not open this one",
+            where=where,
+            hint="link the two with 'bpftool gen object' first",
+        )
     if section.name == KCONFIG and t.kind is Kind.FUNC:
         raise BtfError("is a function in .kconfig", where=where, hint="declare it with __ksym")
-    type_id = skip_modifiers(btf, t.size_or_type)
-    is_weak = symbol.info >> 4 == _STB_WEAK
+    type_id = btf.skip(t.size_or_type).id
+    is_weak = symbol.bind == "STB_WEAK"
     return Extern(t.name, at, section.name, t.kind, type_id, is_weak)
 
 
 def _check_complete(btf: Btf, externs: list[Extern]) -> None:
-    """All that stands in ``.ksyms`` has a symbol, which stripping may have taken."""
+    """Everything in ``.ksyms`` needs a symbol; stripping may have removed it."""
     names = {extern.name for extern in externs}
     wanted = {extern.section for extern in externs}
     for section in btf.find_all(KSYMS, Kind.DATASEC) + btf.find_all(KCONFIG, Kind.DATASEC):
@@ -130,7 +142,7 @@ def _check_complete(btf: Btf, externs: list[Extern]) -> None:
 
 
 def _sort_key(extern: Extern, btf: Btf) -> tuple[int, int, int, bytes]:
-    """Values of the configuration come first: the largest alignment, then the smallest size."""
+    """Values of the configuration come first: largest alignment, then smallest size."""
     name = extern.name.encode("utf-8", "surrogateescape")
     if extern.section == KSYMS:
         return 1, _NO_ALIGNMENT, 0, name
@@ -139,10 +151,10 @@ def _sort_key(extern: Extern, btf: Btf) -> tuple[int, int, int, bytes]:
 
 
 def _measure(btf: Btf, type_id: int) -> tuple[int, int]:
-    """Size and alignment of what may stand in ``.kconfig``: an INT, an enum, an array of char."""
+    """Size and alignment of a type allowed in ``.kconfig``: an INT, an enum, an array of char."""
     t = btf[type_id]
     if t.kind is Kind.ARRAY:
-        element = btf[skip_modifiers(btf, t.words[0])]
+        element = btf.skip(t.words[0])
         size = element.size or 0
         return size * t.words[2], min(size, 8)
     return t.size or 0, min(t.size or 0, 8)

@@ -1,4 +1,5 @@
-"""What a loader writes into the instructions that use externs.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The values that a loader writes into instructions that use externs.
 
 Source: tools/lib/bpf/libbpf.c (bpf_object__relocate_data, poison_kfunc_call),
 tools/lib/bpf/gen_loader.c (emit_relo_kfunc_btf, emit_relo_ksym_btf, cleanup_relos).
@@ -6,11 +7,10 @@ tools/lib/bpf/gen_loader.c (emit_relo_kfunc_btf, emit_relo_ksym_btf, cleanup_rel
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.bpf.kernel import VMLINUX
 from kbtf.bpf.resolve import Loader, Resolution, Status
-from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kbtf.bpf.programs import Program, Use
 
 POISON = 2002000000
-"""libbpf makes a weak call that it could not resolve one of a helper of this number and above."""
+"""libbpf turns an unresolved weak call into a call of a helper with this number or a higher one."""
 FIRST_SLOT = 64
 """In a light skeleton's array of file descriptors, maps come first."""
 _SLOTS = 256
@@ -27,7 +27,7 @@ _PSEUDO_BTF_ID = 3
 
 
 class Written(NamedTuple):
-    """The fields of an instruction after the loader wrote them."""
+    """The fields of an instruction as the loader writes them."""
 
     program: str
     insn: int
@@ -37,18 +37,18 @@ class Written(NamedTuple):
     imm: int
     off: int | None
     """Of a call: the index of its module's BTF, 0 for vmlinux.  None if it depends on the size of
-    what else the loader keeps."""
+    other data of the loader."""
     next_imm: int | None
-    """Of an address: the file descriptor of its module's BTF, 0 for vmlinux.  None where it is a
-    number that the kernel gives at run time, and of a call."""
+    """Of an address: the file descriptor of its module's BTF, 0 for vmlinux.  None of a call, and
+    if the kernel assigns the number at run time."""
     slot: int | None = None
-    """Of a call: the index that its name takes in the array of file descriptors, if any."""
+    """Of a call: the index of its name in the array of file descriptors, if any."""
 
 
 def write(
     programs: Iterable[Program], resolutions: Iterable[Resolution], loader: Loader
 ) -> dict[int, list[Written]]:
-    """What *loader* writes, by the number of the extern; nothing for those that fail."""
+    """The fields that *loader* writes, by the number of the extern; failed externs have none."""
     by_number = {resolution.number: resolution for resolution in resolutions}
     written: dict[int, list[Written]] = {number: [] for number in by_number}
     for program in programs:
@@ -85,7 +85,7 @@ def _libbpf_call(program: Program, use: Use, found: Resolution) -> Written:
 
 
 def _light_call(program: Program, use: Use, found: Resolution, slot: int) -> Written:
-    """Each name takes a slot, whether it is vmlinux's, a module's or nowhere."""
+    """Each name takes a slot, whether vmlinux, a module or nothing has it."""
     index = FIRST_SLOT + slot if slot < _SLOTS else None
     in_module = found.found_in is not None and found.found_in.name != VMLINUX
     off = index if in_module else 0

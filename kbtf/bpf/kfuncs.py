@@ -1,29 +1,30 @@
-"""What a module's ``.BTF_ids`` offers: sets and lists with the names, ids and flags in them.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The contents of a module's ``.BTF_ids``: sets and lists with their names, ids and flags.
 
-Once a set is resolved its pairs are sorted, and no longer stand where their symbols point: then it
-is the id that says which function is meant, before that it is the symbol.
+Resolving a set sorts its pairs, so they are no longer where their symbols point: the function is
+then known from the id, and from the symbol before.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.bpf.proto import declaration
-from kbtf.btf import _native
-from kbtf.btf.kinds import Kind
-from kbtf.btf_ids import PREFIX, SECTION, TRACEPOINT_LISTS, read_ids
+from kbtf.bpf.registrations import REGISTER_KFUNCS, read_registrations
+from kbtf.btf.kinds import KFUNC_TAG, Kind
+from kbtf.elf.format import SHN_UNDEF
 from kbtf.elf.module import located
 from kbtf.errors import BtfError
-from kbtf.record import NamedTuple
+from kbtf.ids.btf_ids import PREFIX, SECTION, TRACEPOINT_LISTS, read_ids
 
 if TYPE_CHECKING:
+    from kbtf.bpf.registrations import Registration
     from kbtf.btf.btf import Btf, BtfType
-    from kbtf.btf_ids import BtfIds, IdSet, Slot
     from kbtf.elf.image import ElfImage
     from kbtf.elf.module import Module
+    from kbtf.ids.btf_ids import BtfIds, IdSet, Slot
 
-REGISTER_KFUNCS = "register_btf_kfunc_id_set"
 REGISTER_FMODRET = "register_btf_fmodret_id_set"
 
 
@@ -32,13 +33,15 @@ class GroupKind(Enum):
 
     KFUNCS = "kfunc set"
     FMODRET = "fmodret set"
-    """Functions whose result BPF programs may replace; their flags are those of kfuncs."""
+    """Functions whose result BPF programs may replace; they have the flags of kfuncs."""
     SET8 = "set8"
-    """Of kfuncs as well, but it does not say so."""
+    """A set of kfuncs that lacks the flag of one."""
     SET = "set"
     LIST = "list"
     DTORS = "dtor table"
     TRACEPOINTS = "tracepoint list"
+    TAGGED = "bpf_kfunc tags"
+    """Not a set: the kfuncs that the tags in raw BTF name; their flags are not known."""
 
     @property
     def has_flags(self) -> bool:
@@ -47,7 +50,7 @@ class GroupKind(Enum):
 
     @property
     def has_kfuncs(self) -> bool:
-        """BPF programs are to call what is in it."""
+        """BPF programs may call its functions."""
         return self in (GroupKind.KFUNCS, GroupKind.SET8)
 
 
@@ -55,17 +58,17 @@ class Entry(NamedTuple):
     """One id of a set or list."""
 
     name: str
-    """Empty if the id is that of no type."""
+    """Empty if there is no type with that id."""
     kind: Kind | None
     id: int
-    """As it stands in the section: 0 if it is not resolved."""
+    """As in the section: 0 if it is not resolved."""
     flags: int
     type: BtfType | None
-    """What the id is of, or what the symbol names if it is not resolved."""
+    """The kind of the type with the id, or of the one the symbol names if it is not resolved."""
 
     @property
     def func(self) -> BtfType | None:
-        """The FUNC, if it is one with a prototype."""
+        """The FUNC, if the id is of one with a prototype."""
         func = self.type
         if func is None or func.kind is not Kind.FUNC:
             return None
@@ -73,7 +76,7 @@ class Entry(NamedTuple):
 
     @property
     def prototype(self) -> str | None:
-        """In C, in one line; None if there is none, or none that C has words for."""
+        """In C, in one line; None if there is none, or if C cannot express it."""
         if self.func is None:
             return None
         try:
@@ -91,26 +94,32 @@ class Group(NamedTuple):
     is_resolved: bool
     entries: tuple[Entry, ...]
     number: int
-    """What the set itself says that it holds; for lists what they hold."""
+    """The count that the set states; for lists, the number of ids."""
     symbols: tuple[Slot, ...]
-    """What its symbols name, in the order of the source."""
+    """The names in its symbols, in the order of the source."""
 
 
 class Kfuncs(NamedTuple):
-    """What a module has to offer, and what an audit of that needs to know of it."""
+    """The sets and lists of a module, and the facts that an audit needs."""
 
     path: str
     btf: Btf | None
     groups: tuple[Group, ...]
     imports: frozenset[str]
-    """Names of undefined symbols: what it calls of the kernel."""
+    """Names of undefined symbols: the kernel functions that it calls."""
     outside: tuple[str, ...]
-    """Symbols of ids that are in another section than ``.BTF_ids``."""
+    """Symbols of ids outside ``.BTF_ids``."""
     unrelocated: tuple[str, ...]
-    """Lists whose ids no kernel relocates."""
+    """Lists, whose ids no kernel relocates."""
     is_distilled: bool
     has_ids: bool
-    """It has the section, with symbols or without."""
+    """Whether it has the section, with or without symbols."""
+    release: str | None
+    """The release of the kernel that it was built for."""
+    is_raw_btf: bool
+    """Whether it is raw BTF, as a running kernel shows it, which has no sets."""
+    registrations: tuple[Registration, ...]
+    """The hooks that its sets are registered for, as far as its code shows them."""
 
 
 def read_kfuncs(module: Module) -> Kfuncs:
@@ -121,19 +130,51 @@ def read_kfuncs(module: Module) -> Kfuncs:
     btf = module.btf
     if btf is not None:
         with located(module.path, ".BTF"):
-            _native.check_fit(btf.index)
-    imports = frozenset(s.name for s in image.symbols() if s.shndx == 0 and s.name)
+            btf.check_fit()
+    imports = _imports(image)
     unrelocated = tuple(ids.unrelocated_lists(image)) if ids is not None else ()
+    groups = _groups(ids, btf, imports, unrelocated) if ids is not None else []
+    if module.is_raw_btf and btf is not None:
+        groups += _tagged_group(btf)
     return Kfuncs(
         path=module.path,
         btf=btf,
-        groups=tuple(_groups(ids, btf, imports, unrelocated)) if ids is not None else (),
+        groups=tuple(groups),
         imports=imports,
         outside=tuple(_outside(image)),
         unrelocated=unrelocated,
         is_distilled=module.has_btf_base,
         has_ids=bool(module.btf_ids),
+        release=module.release,
+        is_raw_btf=module.is_raw_btf,
+        registrations=tuple(_registrations(module, imports)),
     )
+
+
+def _registrations(module: Module, imports: frozenset[str]) -> list[Registration]:
+    if REGISTER_KFUNCS not in imports:
+        return []
+    with located(module.path):
+        return read_registrations(module.image.to_bytes())
+
+
+def kfunc_groups(image: ElfImage, btf: Btf) -> list[Group]:
+    """The sets and lists of a kernel, whose types are *btf*; empty if it has none with symbols."""
+    ids = read_ids(image)
+    return _groups(ids, btf, frozenset(), ()) if ids is not None else []
+
+
+def kfunc_names(image: ElfImage) -> set[str]:
+    """The functions that symbols of kfunc sets name, in a module or vmlinux, resolved or not."""
+    ids = read_ids(image)
+    if ids is None:
+        return set()
+    groups = _groups(ids, None, _imports(image), ())
+    return {slot.name for group in groups if group.kind.has_kfuncs for slot in group.symbols}
+
+
+def _imports(image: ElfImage) -> frozenset[str]:
+    return frozenset(s.name for s in image.symbols(SHN_UNDEF) if s.name)
 
 
 def _outside(image: ElfImage) -> list[str]:
@@ -160,6 +201,19 @@ def _groups(
         resolved = any(entry.id for entry in entries)
         groups.append(Group(name, kind, resolved, entries, len(entries), tuple(slots)))
     return groups
+
+
+def _tagged_group(btf: Btf) -> list[Group]:
+    funcs = tagged_kfuncs(btf)
+    entries = tuple(Entry(func.name, func.kind, func.id, 0, func) for func in funcs)
+    return [Group("", GroupKind.TAGGED, True, entries, len(entries), ())] if entries else []
+
+
+def tagged_kfuncs(btf: Btf) -> list[BtfType]:
+    """The functions with the tag bpf_kfunc among the own types of *btf*, not of its base."""
+    tags = btf.find_all(KFUNC_TAG, Kind.DECL_TAG)
+    tagged = {tag.size_or_type for tag in tags if tag.id >= btf.start_id}
+    return [btf[func] for func in sorted(tagged) if btf[func].kind is Kind.FUNC]
 
 
 def _read_set(ids: BtfIds, id_set: IdSet, btf: Btf | None, imports: frozenset[str]) -> Group:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """How many kfuncs and modules one program can use.
 
 Source: kernel/bpf/verifier.c (MAX_KFUNC_DESCS, MAX_KFUNC_BTFS), include/linux/bpf_verifier.h
@@ -6,11 +7,10 @@ Source: kernel/bpf/verifier.c (MAX_KFUNC_DESCS, MAX_KFUNC_BTFS), include/linux/b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.bpf.kernel import VMLINUX
 from kbtf.bpf.resolve import Loader, Resolution, Status
-from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ ADDRESSED_BTFS = 64
 
 
 class Limit(NamedTuple):
-    """How much a program uses of what is limited."""
+    """How much of a limited resource a program uses."""
 
     program: str
     what: str
@@ -39,9 +39,9 @@ class Limit(NamedTuple):
 def limits(
     programs: Iterable[Program], resolutions: Iterable[Resolution], loader: Loader
 ) -> list[Limit]:
-    """What each program needs of the limited things; those of which it needs none are left out.
+    """The limited resources that each program uses; unused ones are left out.
 
-    Only what was resolved counts: the verifier skips calls of nothing.
+    Only resolved externs count: the verifier skips calls of missing ones.
     """
     resolved = {r.number: r for r in resolutions if r.status is Status.RESOLVED}
     return [limit for program in programs for limit in _of(program, resolved, loader)]
@@ -53,17 +53,13 @@ def _of(program: Program, resolved: dict[int, Resolution], loader: Loader) -> It
     addressed = [resolved[number] for number in {use.extern for use in used if not use.is_call}]
     functions = {(_provider(r), r.type_id) for r in called}
     in_modules = [r for r in called if _provider(r) != VMLINUX]
-    # the light skeleton opens a module's BTF anew for each name
+    # the light skeleton reopens a module's BTF for each name
     is_light = loader is Loader.LIGHT
     btfs = {r.name if is_light else _provider(r) for r in in_modules}
     counts = (
         ("kfuncs", len(functions), KFUNCS),
-        ("BTFs of modules that it calls into", len(btfs), CALLED_BTFS),
-        (
-            "BTFs of what it takes addresses of",
-            len({_provider(r) for r in addressed}),
-            ADDRESSED_BTFS,
-        ),
+        ("module BTFs for calls", len(btfs), CALLED_BTFS),
+        ("BTFs for addresses", len({_provider(r) for r in addressed}), ADDRESSED_BTFS),
     )
     for what, count, most in counts:
         if count:

@@ -1,4 +1,5 @@
-"""Programs as they are loaded: each with the functions that it calls behind it.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Programs as they are loaded: each followed by the functions that it calls.
 
 Source: tools/lib/bpf/libbpf.c (bpf_object__relocate, bpf_object__reloc_code).
 """
@@ -6,12 +7,11 @@ Source: tools/lib/bpf/libbpf.c (bpf_object__relocate, bpf_object__reloc_code).
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.bpf.object import CALL, PSEUDO_CALL
 from kbtf.btf.kinds import Kind
 from kbtf.errors import ElfError
-from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kbtf.bpf.object import BpfObject, Function, Insn
 
 _MOST_INSNS = 1 << 22
-"""Calls and loads of addresses in all programs, with what is appended to each."""
+"""Calls and loads of addresses in all programs, appended functions included."""
 _CALLBACK = "exception_callback:"
 
 
@@ -33,15 +33,19 @@ class Use(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A program with all that is appended to it."""
+    """A program with the functions appended to it."""
 
     name: str
     section: str
     autoload: bool
-    """Loaded without being asked for: its section has no ``?``."""
+    """Loaded by default: its section has no ``?``."""
     length: int
     """In instructions."""
     uses: tuple[Use, ...]
+    starts: tuple[int, ...] = (0,)
+    """Where its functions start, ascending."""
+    reads_constants: bool = False
+    """It refers to data that is constant once it is loaded."""
 
 
 def read_programs(bpf: BpfObject) -> tuple[Program, ...]:
@@ -60,9 +64,10 @@ class _Loader:
         self._extern_of = {extern.symbol: at for at, extern in enumerate(bpf.externs)}
         self._callbacks = dict(_exception_callbacks(bpf))
         self._insns = 0
+        self._reads_constants = False
 
     def programs(self) -> tuple[Program, ...]:
-        """Sub-programs are loaded with those that call them only."""
+        """Sub-programs are loaded only with programs that call them."""
         return tuple(self._load(f) for f in self._bpf.functions if f.section != self._bpf.text)
 
     def _load(self, main: Function) -> Program:
@@ -70,6 +75,7 @@ class _Loader:
         length = main.length
         self._count(main)
         uses: list[Use] = []
+        self._reads_constants = False
         stack = [(main, 0, iter(main.insns))]
         callback = self._callback(main)
         while stack:
@@ -90,7 +96,15 @@ class _Loader:
         section = main.section_name
         autoload = not section.startswith("?")
         uses.sort()
-        return Program(main.name, section.removeprefix("?"), autoload, length, tuple(uses))
+        return Program(
+            main.name,
+            section.removeprefix("?"),
+            autoload,
+            length,
+            tuple(uses),
+            tuple(sorted(placed.values())),
+            self._reads_constants,
+        )
 
     def _next_call(
         self,
@@ -100,15 +114,18 @@ class _Loader:
         uses: list[Use],
         main: Function,
     ) -> Function | None:
-        """The next function that is called; the uses of externs on the way are kept."""
+        """The next function that is called; uses of externs up to there are recorded."""
         for insn in insns:
             extern = None if insn.symbol is None else self._extern_of.get(insn.symbol)
             if extern is not None:
                 uses.append(Use(place + insn.at - function.start, extern, insn.code == CALL))
                 continue
-            if insn.symbol is not None and not self._bpf.symbols[insn.symbol].shndx:
+            if insn.symbol is not None and self._bpf.symbols[insn.symbol].section == 0:
                 name = self._bpf.symbols[insn.symbol].name
                 raise ElfError(f"undefined symbol {name}", where=f"program {main.name}")
+            if insn.symbol is not None:
+                section = self._bpf.symbols[insn.symbol].section
+                self._reads_constants |= section in self._bpf.constants
             start = self._bpf.called(insn)
             is_call = insn.code == CALL and insn.src == PSEUDO_CALL
             if start is None and not is_call:
@@ -123,7 +140,7 @@ class _Loader:
         return None
 
     def _at(self, start: int) -> Function | None:
-        """The function of ``.text`` that has that instruction."""
+        """The function of ``.text`` that contains that instruction."""
         number = bisect_right(self._starts, start) - 1
         if number < 0:
             return None
@@ -141,7 +158,7 @@ class _Loader:
 
 
 def _exception_callbacks(bpf: BpfObject) -> Iterator[tuple[str, str]]:
-    """Programs by name with the function that is appended to them though nothing calls it."""
+    """Programs by name, with the function that is appended although nothing calls it."""
     for t in bpf.btf or ():
         if t.kind is Kind.DECL_TAG and t.name.startswith(_CALLBACK) and t.component_idx == -1:
             yield t.btf[t.size_or_type].name, t.name.removeprefix(_CALLBACK)

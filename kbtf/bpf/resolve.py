@@ -1,4 +1,5 @@
-"""What a loader makes of the externs of a BPF object on a kernel: offline, as it would there.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Resolve the externs of a BPF object on a kernel, offline, as a loader would there.
 
 ``libbpf`` is ``bpf_object__load()``, ``light`` the program in a light skeleton (``bpftool gen
 skeleton -L``).  Source: tools/lib/bpf/libbpf.c (find_ksym_btf_id and its callers,
@@ -8,13 +9,12 @@ bpf_object__relocate_data), tools/lib/bpf/gen_loader.c, kernel/bpf/btf.c (bpf_fi
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.bpf.externs import ksyms
-from kbtf.bpf.proto import declaration, difference, skip_modifiers
+from kbtf.bpf.proto import declaration, difference
 from kbtf.btf.kinds import Kind
 from kbtf.errors import BtfError
-from kbtf.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kbtf.btf.btf import Btf, BtfType
 
 HIGHEST_FD_INDEX = 0x7FFF - 1
-"""libbpf refuses what the 16 bits of an instruction's offset hold besides: INT16_MAX."""
+"""INT16_MAX: libbpf refuses larger values for an instruction's 16-bit offset."""
 
 
 class Loader(Enum):
@@ -36,25 +36,25 @@ class Loader(Enum):
 
 
 class Status(Enum):
-    """What became of an extern."""
+    """The outcome for an extern."""
 
     RESOLVED = "resolved"
     MISSING = "missing"
-    """Weak, and left for the verifier to find unreachable."""
+    """Weak, and left in place; the verifier must find it unreachable."""
     FAILED = "failed"
     """The object does not load."""
     TYPELESS = "typeless"
-    """An address, which only the running kernel has."""
+    """An address that only the running kernel knows."""
 
 
 class Resolution(NamedTuple):
-    """What became of one extern."""
+    """The resolution of one extern."""
 
     number: int
-    """Among all externs of the object, as libbpf counts them."""
+    """Its index among all externs of the object, as libbpf counts them."""
     extern: Extern
     name: str
-    """What was looked for."""
+    """The name that was looked for."""
     status: Status
     found_in: Provider | None = None
     type_id: int = 0
@@ -64,27 +64,27 @@ class Resolution(NamedTuple):
     reason: str = ""
     """Why it was not resolved."""
     difference: str | None = None
-    """In what *actual* does not serve for *declared*; light skeletons do not look."""
+    """How *actual* is incompatible with *declared*; light skeletons do not compare them."""
     declared: str = ""
     """In C, as the program has it."""
     actual: str = ""
     """In C, as it is in *found_in*."""
     in_set: str | None = None
-    """The kfunc set that has it; empty where only a tag says so; None if there is none."""
+    """The kfunc set that contains it; empty if only a tag marks it; None if there is none."""
     is_kfunc: bool | None = None
-    """Whether it is in a kfunc set; None if that cannot be told, or for a variable."""
+    """Whether it is in a kfunc set; None if that is unknown, or for a variable."""
     also_in: tuple[str, ...] = ()
-    """Other modules that have a function of that name."""
+    """Other modules that have a function or variable of that name."""
 
 
 class FdArray:
-    """The indices of module BTFs, given out when a function first needs one."""
+    """The indices of module BTFs, assigned when a function first needs one."""
 
     def __init__(self) -> None:
         self._indices: dict[str, int] = {}
 
     def index(self, module: str) -> int | None:
-        """That of a module; None if there is none left."""
+        """The index of a module; None if none is left."""
         if module not in self._indices:
             if len(self._indices) == HIGHEST_FD_INDEX:
                 return None
@@ -93,7 +93,7 @@ class FdArray:
 
 
 def resolve(bpf: BpfObject, target: Target, loader: Loader) -> tuple[Resolution, ...]:
-    """What *loader* makes of each extern in ``.ksyms``, in the order in which it comes to them."""
+    """The resolution of each extern in ``.ksyms``, in the order in which *loader* resolves them."""
     if bpf.btf is None:
         return ()
     resolver = _Resolver(bpf.btf, target, loader)
@@ -133,7 +133,7 @@ class _Resolver:
         return outcome._replace(status=Status.RESOLVED, type_id=t.id, fd_index=index)
 
     def _find(self, name: str, kind: Kind) -> Iterator[tuple[Provider, BtfType]]:
-        """Where there is one of that name, the one that is taken first.
+        """The first function or variable of that name in lookup order.
 
         vmlinux, then the modules in load order: of each the first of its own types.
         """
@@ -151,8 +151,9 @@ class _Resolver:
     def _mismatch(self, extern: Extern, provider: Provider, t: BtfType) -> str | None:
         kernel_id = t.size_or_type
         if extern.kind is Kind.VAR:
-            kernel_id = skip_modifiers(provider.btf, kernel_id)
-        return difference(self._local, extern.type_id, provider.btf, kernel_id)
+            kernel_id = provider.btf.skip(kernel_id).id
+        found = difference(self._local, extern.type_id, provider.btf, kernel_id)
+        return None if found is None else str(found)
 
     def _fd_index(self, extern: Extern, provider: Provider) -> int | None:
         is_libbpfs = self._loader is Loader.LIBBPF and extern.kind is Kind.FUNC
@@ -164,26 +165,44 @@ class _Resolver:
         what = "function" if extern.kind is Kind.FUNC else "variable"
         places = [self._target.vmlinux.name, *(module.name for module in self._target.modules)]
         text = f"no {what} {name} in {_listed(places)}"
+        if extern.kind is Kind.VAR:
+            hint = f"BTF has per-CPU variables only; if it is another, {_typeless(name)}"
+            return self._without_type(name) or f"{text}; {hint}"
         if self._loader is Loader.LIGHT and any(self._find(extern.essential_name, extern.kind)):
             return f"{text}; the light skeleton looks for the whole name, flavour included"
         return text
 
+    def _without_type(self, name: str) -> str | None:
+        """The hint for a variable that only a symbol table has."""
+        for provider in (self._target.vmlinux, *self._target.modules):
+            if name in provider.variables():
+                what = f"{name} is a variable of {provider.name} without a type in BTF"
+                return f"{what}, which has per-CPU variables only; {_typeless(name)}"
+        return None
+
+
+def _typeless(name: str) -> str:
+    return (
+        f"declare it as 'extern const void {name} __ksym' and read it with "
+        "bpf_probe_read_kernel(); the kernel needs CONFIG_KALLSYMS_ALL for its address"
+    )
+
 
 def _describe(outcome: Resolution, provider: Provider, t: BtfType, others: list[str]) -> Resolution:
     actual = _declare(provider.btf, t.size_or_type, t.name)
-    outcome = outcome._replace(found_in=provider, actual=actual)
+    outcome = outcome._replace(found_in=provider, actual=actual, also_in=tuple(others))
     if outcome.extern.kind is not Kind.FUNC:
         return outcome
     in_set = provider.sets.names.get(t.id)
     known = True if in_set is not None else False if provider.sets.is_known else None
-    return outcome._replace(in_set=in_set, is_kfunc=known, also_in=tuple(others))
+    return outcome._replace(in_set=in_set, is_kfunc=known)
 
 
 def _declare(btf: Btf, type_id: int, name: str) -> str:
     try:
         return declaration(btf, type_id, name)
     except (BtfError, IndexError):
-        return name  # C has no words for it, or it does not exist
+        return name  # C cannot express it, or it does not exist
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf import Btf, BtfBuilder, Kind, Module, distill, read_ids, resolve_ids
-from kbtf.elf.vmlinux import Base
+from kbtf.btf.base import Base
 from kbtf.testing import make_base, make_ids, make_module
 from oracles.build import need, run
 
@@ -99,7 +99,7 @@ def make_kmod(
         types.add_function(function)
     for variable in variables:
         types.builder.add_var(variable, types.id("u32"))
-    # so that there is something to distil
+    # so that there is something to distill
     types.builder.add_ref(Kind.TYPEDEF, 1, f"{name}_int")
     split = types.builder.build()
     distilled, btf_base = split, None

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kbtf import Btf, BtfBuilder, ElfImage, Kind, Module, read_ids, resolve_ids
-from kbtf.elf.vmlinux import Base
-from kbtf.kfunc_flags import SLEEPABLE, TRUSTED_ARGS
+from kbtf.btf.base import Base
+from kbtf.ids.kfunc_flags import SLEEPABLE, TRUSTED_ARGS
 from kbtf.testing import ElfSymbol, make_base, make_ids, make_module
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Types:
         if word == "typedef":
             return b.add_ref(Kind.TYPEDEF, self.of(name), "a_typedef")
         if word in ("struct", "union"):
-            member = [("member", self.of("int"), 0)]
+            member = [("member", self.of("int *" if name == "linked" else "int"), 0)]
             size = SIZES.get(name, 16)
             kind = Kind.STRUCT if word == "struct" else Kind.UNION
             return b.add_composite(kind, name, size, member if size else [])
@@ -88,13 +88,14 @@ class Types:
         return self.builder.add_func(match["name"], proto)
 
 
-def vmlinux(*, relocates: bool = True) -> Btf:
-    """A kernel's BTF with one function."""
+def vmlinux(*others: str, relocates: bool = True) -> Btf:
+    """A kernel's BTF with one function, and *others*."""
     members = ("btf_data", "btf_base_data") if relocates else ("btf_data",)
     base = make_base(module_members=members)
     types = Types(base)
     types.known["int"] = 1
-    types.function(OWN_FUNCTION)
+    for declaration in (OWN_FUNCTION, *others):
+        types.function(declaration)
     return base.build()
 
 
@@ -114,6 +115,7 @@ class Recipe(NamedTuple):
     """Spoils the words of the resolved section."""
     has_btf: bool = True
     byte_order: str = "little"
+    release: str = "6.17.0-test"
 
     def but(self, **parts: Any) -> Recipe:
         """The same with other parts."""
@@ -143,6 +145,7 @@ class Recipe(NamedTuple):
             btf_base=distilled.to_bytes() if distilled else None,
             ids=ids,
             byte_order=self.byte_order,
+            release=self.release,
         )
 
     def module(self, name: str = "tiny") -> Module:

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from bpf.examples import KERNEL, make_congestion_control, make_customers
-from conftest import missing
+from conftest import or_missing
 from kbtf import Module
-from oracles import build as oracles
 from real import BUILD_PRODUCTS
 from shown import block, run_session, sh
 
@@ -23,10 +22,8 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def congestion_control(root: Path, headers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """examples/tcp_congestion, built."""
-    try:
+    with or_missing():
         return make_congestion_control(root, tmp_path_factory.mktemp("tcp") / "built", headers)
-    except oracles.Missing as error:
-        missing(error)
 
 
 def test_the_module_is_built_with_and_without_btf(
@@ -80,10 +77,8 @@ def test_the_congestion_control_cleans_up(
 def test_the_light_skeleton_finds_its_kfuncs(
     root: Path, kfunc_module: Path, vmlinux: Path, tmp_path: Path
 ) -> None:
-    try:
+    with or_missing():
         folder = make_customers(root, tmp_path / "c")
-    except oracles.Missing as error:
-        missing(error)
     shutil.copy(kfunc_module, folder)
     sh(f"kbtf run -q --base {vmlinux} kfunc_module.ko", folder)
     here = {"/sys/kernel/btf/vmlinux": vmlinux}

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from bpf.test_kfuncs_command import run
-from conftest import missing
+from conftest import missing, or_missing
 from kbtf import Kind, Module, open_btf
-from kbtf import kfunc_flags as kf
-from kbtf.bpf.audit import audit
-from kbtf.bpf.audit_args import audit_args, audit_result
-from kbtf.bpf.audit_flags import audit_flags, audit_iterator
+from kbtf.bpf.audit.args import audit_args, audit_result
+from kbtf.bpf.audit.flags import audit_flags, audit_iterator
+from kbtf.bpf.audit.rules import audit
+from kbtf.bpf.audit.verifier import verifier_of
 from kbtf.bpf.kfuncs import read_kfuncs
+from kbtf.ids import kfunc_flags as kf
 from oracles import build as oracles
 
 DEBIAN = {
@@ -133,11 +134,10 @@ SPECIAL = {
 
 @pytest.mark.integration
 def test_the_kernel_s_own_kfuncs_break_no_rule(headers: Path) -> None:
-    try:
+    with or_missing():
         source = oracles.kernel_source()
-    except oracles.Missing as error:
-        missing(error)
     btf = open_btf(str(headers / "vmlinux"))
+    verifier = verifier_of(btf, headers.name)
     bits = {flag.name: 1 << flag.bit for flag in kf.FLAGS}
     broken, seen = set(), 0
     for path in (source / "kernel" / "bpf").glob("*.c"):
@@ -148,8 +148,9 @@ def test_the_kernel_s_own_kfuncs_break_no_rule(headers: Path) -> None:
                 continue
             flags = sum(bits[word.strip()] for word in words.split("|") if word.strip())
             proto = btf[func.size_or_type]
-            findings = [*audit_args(func, proto, flags), *audit_result(func, proto)]
-            findings += [*audit_flags(func, proto, flags), *audit_iterator(func, proto, flags)]
+            findings = [*audit_args(func, proto, flags, verifier), *audit_result(func, proto)]
+            findings += audit_flags(func, proto, flags, verifier)
+            findings += audit_iterator(func, proto, flags)
             broken |= {name for finding in findings if finding.severity.value == "error"}
             seen += 1
     assert seen > 80
