@@ -1,4 +1,5 @@
-"""Gives out-of-tree modules a distilled base, where the kernel can relocate it."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Gives out-of-tree modules a distilled base if the kernel can relocate it."""
 
 from __future__ import annotations
 
@@ -7,18 +8,15 @@ from typing import TYPE_CHECKING
 from kbtf import (
     BtfBuilder,
     BtfError,
-    BtfIdsError,
     Distilled,
     Kind,
     ModuleBtf,
     RelocationError,
     distill,
     hookimpl,
-    ids_mismatch,
     module_btf_support,
-    read_ids,
+    move_ids,
     relocate,
-    rewrite_ids,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +29,7 @@ def kbtf_add_options(group: OptionGroup) -> None:
         "--distill",
         choices=("auto", "always", "never"),
         default="auto",
+        safe=True,
         help="give the module a distilled base: auto is for out-of-tree modules "
         "of kernels that can relocate it (default: auto)",
     )
@@ -47,16 +46,16 @@ def kbtf_distill(module: Module, config: Config) -> None:
     distilled = distill(btf)
     if not len(distilled.base):
         distilled = _pin_a_type(distilled, module.base)
-        module.note("refers to no type of the kernel; int is pinned in .BTF.base")
+        module.note("refers to no type of the kernel; .BTF.base gets int")
     try:
         relocate(distilled.split, module.base)
     except RelocationError as error:
-        # Some types cannot be found by name even in the base that they come from.
+        # Some types cannot be found by name even in their own base.
         if config["distill"] == "always":
             raise
-        module.warn(f"keeps plain split BTF, for its distilled BTF cannot be relocated: {error}")
+        module.warn(f"keeps plain split BTF, because distilled BTF could not be relocated: {error}")
         return
-    _move_ids(module, btf, distilled)
+    move_ids(module, btf, distilled.new_id)
     module.set_btf(distilled.split, distilled.base)
 
 
@@ -72,18 +71,18 @@ def _wanted(module: Module, mode: str) -> bool:
     if support is ModuleBtf.EXACT:
         what = "this kernel cannot relocate BTF (before 6.11)"
     else:
-        what = "this kernel takes no module BTF (CONFIG_DEBUG_INFO_BTF_MODULES is not set)"
+        what = "this kernel accepts no module BTF (CONFIG_DEBUG_INFO_BTF_MODULES is not set)"
     if mode == "always":
-        module.warn(f"{what}; distilled all the same")
+        module.warn(f"{what}; distilled nevertheless")
         return True
-    module.warn(f"{what}: plain split BTF, good for exactly this build of the kernel")
+    module.warn(f"{what}: plain split BTF, valid for this build of the kernel only")
     return False
 
 
 def _pin_a_type(empty: Distilled, base: Btf) -> Distilled:
     """Put one type into an empty distilled base.
 
-    The kernel counts void only with the first type, so that it would number the module's types
+    The kernel counts void only along with the first type, so it would number the module's types
     from 0 (btf_relocate.c, 6.11 to 7.1).
     """
     pinned = base.find("int", Kind.INT)
@@ -97,22 +96,3 @@ def _pin_a_type(empty: Distilled, base: Btf) -> Distilled:
     for btf_type in empty.split:
         new_split.add_copy(btf_type, shifted)
     return Distilled(built_base, new_split.build(), {}, empty.shift - 1)
-
-
-def _move_ids(module: Module, old: Btf, distilled: Distilled) -> None:
-    """Ids that are already resolved follow their types."""
-    ids = read_ids(module.image)
-    if ids is None or not ids.is_resolved:
-        return
-    why = ids_mismatch(ids, old)
-    if why:
-        raise BtfIdsError(
-            f"is not resolved against {module.found_base.source}: {why}",
-            file=module.path,
-            where=".BTF_ids",
-            hint="name with --base what resolve_btfids was given, or link the module anew",
-        )
-    moved = rewrite_ids(ids, distilled.new_id)
-    module.btf_ids = moved.ids.to_bytes()
-    for warning in moved.warnings:
-        module.warn(f".BTF_ids: {warning}")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Puts ``.BTF`` and ``.BTF.base`` into the module; ``.BTF_ids`` was filled in place."""
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Tags kfuncs in the BTF where an old pahole (before 1.27) did not, for those who ask for it.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Tags kfuncs in the BTF if an old pahole (before 1.27) did not; only on request.
 
-Later kernels and ``bpftool btf dump file M.ko format c`` know a kfunc by its declaration tag
-``bpf_kfunc``.  The kernel itself goes by the sets, so nothing depends on this to load.
+Later kernels and ``bpftool btf dump file M.ko format c`` recognise a kfunc by its declaration tag
+``bpf_kfunc``.  The kernel itself uses the sets, so loading does not depend on this.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def kbtf_add_options(group: OptionGroup) -> None:
         "--kfunc-tags",
         action="store_true",
         default=False,
-        help="add the declaration tags of kfuncs that pahole (before 1.27) did not",
+        safe=True,
+        help="add the declaration tags of kfuncs, which pahole before 1.27 omits",
     )
 
 
@@ -41,7 +43,7 @@ def kbtf_after_link(module: Module, config: Config) -> None:
 
 
 def _kfuncs(ids: BtfIds) -> list[str]:
-    """The functions in the sets that say that they are of kfuncs, by their symbols."""
+    """The functions in sets that are marked as kfunc sets, by their symbols."""
     return [
         slot.name
         for id_set in ids.sets
@@ -52,7 +54,7 @@ def _kfuncs(ids: BtfIds) -> list[str]:
 
 
 def _untagged(btf: Btf, kfuncs: list[str]) -> list[int]:
-    """Ids of the module's own functions of these names that have no tag, ascending."""
+    """Ids of the module's own functions with these names and without a tag, ascending."""
     tagged = {
         t.type
         for t in btf
@@ -63,7 +65,7 @@ def _untagged(btf: Btf, kfuncs: list[str]) -> list[int]:
 
 
 def _tagged(btf: Btf, functions: list[int]) -> Btf:
-    """The same BTF with tags behind its types, so that no id changes."""
+    """The same BTF with tags after its types, so that no id changes."""
     new = BtfBuilder(btf.base, byte_order=btf.byte_order)
     for btf_type in btf:
         new.add_copy(btf_type)

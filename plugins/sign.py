@@ -1,8 +1,9 @@
-"""Signs modules with the kernel's sign-file, for those who ask for it.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Signs modules with the kernel's sign-file; only on request.
 
-The signature is over the file as it is before compression, as with Kbuild's ``modules_install``
-(scripts/Makefile.modinst).  With an RSA key the same file gets the same signature; one with an
-elliptic curve differs each time.
+The signature covers the uncompressed file, as with Kbuild's ``modules_install``
+(scripts/Makefile.modinst).  With an RSA key, the same file gets the same signature; signatures with
+an elliptic curve key differ each time.
 """
 
 from __future__ import annotations
@@ -10,21 +11,30 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kbtf import KbtfError, Module, ToolError, UsageError, hookimpl, is_release
+from kbtf import (
+    KbtfError,
+    Module,
+    ToolError,
+    UsageError,
+    hookimpl,
+    is_release,
+    run_helper,
+    temporary_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from kbtf import Config, OptionGroup, Output
 
-# Those that kernels can be configured for, kernel/module/Kconfig: MODULE_SIG_*.
+# Hashes that kernels can be configured for: MODULE_SIG_* in kernel/module/Kconfig.
 HASHES = ("sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512")
 _DEFAULT_HASH = "sha256"
 _URI = "pkcs11:"
 _SIGN_FILE = "scripts/sign-file"
 # The build directories of a release.
 _BUILD = ("/lib/modules/{}/build", "/usr/src/linux-headers-{}")
-# sign-file of any kernel since 4.3 will do.
+# The sign-file of any kernel since 4.3 works.
 _OTHERS = ("/usr/lib/linux-kbuild-*", "/lib/modules/*/build")
 
 
@@ -40,7 +50,7 @@ def kbtf_add_options(group: OptionGroup) -> None:
     group.add(
         "--hash",
         choices=HASHES,
-        help="the hash that is signed (default: CONFIG_MODULE_SIG_HASH of the kernel build "
+        help="the hash algorithm (default: CONFIG_MODULE_SIG_HASH of the kernel build "
         f"directory, else {_DEFAULT_HASH})",
     )
 
@@ -49,6 +59,7 @@ def kbtf_add_options(group: OptionGroup) -> None:
 def kbtf_configure(config: Config) -> None:
     if config["hash"] and not config["sign"]:
         raise UsageError("--hash is for --sign", hint="use --sign KEY CERT too")
+    config.signs = config.signs or bool(config["sign"])
     config.files += [path for path in config["sign"] or () if not path.startswith(_URI)]
 
 
@@ -67,13 +78,13 @@ def kbtf_finish(output: Output, config: Config) -> None:
 def _build_folders(kdir: str | None, release: str | None) -> Iterator[str]:
     if kdir:
         yield os.path.abspath(kdir)
-    # The module says the release, and what lies in these folders is run.
+    # The release comes from the module, and programs in these directories are run.
     if release and is_release(release):
         yield from (place.format(release) for place in _BUILD)
 
 
 def _configured_hash(folders: Iterable[str]) -> str | None:
-    """What the kernel itself signs with, and so can check."""
+    """The hash that the kernel itself signs with, and so can verify."""
     import re
 
     for folder in folders:
@@ -88,7 +99,7 @@ def _configured_hash(folders: Iterable[str]) -> str | None:
 
 
 def _sign_file(folders: list[str]) -> str:
-    """The sign-file of the kernel, else any that is installed; ToolError."""
+    """The sign-file of the kernel, else any installed one; ToolError."""
     import glob
 
     others = (folder for pattern in _OTHERS for folder in sorted(glob.glob(pattern), reverse=True))
@@ -104,7 +115,7 @@ def _sign_file(folders: list[str]) -> str:
 
 
 def _readable_key(key: str) -> str:
-    """The key as sign-file takes it; an error if it cannot read it."""
+    """The key in a form for sign-file; an error if that cannot read it."""
     if key.startswith(_URI):
         return key
     path = _readable(key)
@@ -118,7 +129,7 @@ def _readable_key(key: str) -> str:
 
 
 def _readable(path: str) -> str:
-    """*path* in a form that is no option, once it is known that the file can be read."""
+    """*path* in a form that cannot be an option, after checking that the file can be read."""
     with open(path, "rb", opener=_open_at_once):
         if not os.path.isfile(path):
             raise KbtfError("is not a regular file", file=path)
@@ -126,14 +137,12 @@ def _readable(path: str) -> str:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would keep it waiting
+    return os.open(path, flags | os.O_NONBLOCK)  # opening a FIFO would block
 
 
 def _signed(command: list[str], data: bytes) -> bytes:
     """*data* with the signature that *command* appends to a file; ToolError."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="kbtf-") as folder:
+    with temporary_directory() as folder:
         path = os.path.join(folder, "module.ko")
         with open(path, "wb") as file:
             file.write(data)
@@ -146,11 +155,9 @@ def _signed(command: list[str], data: bytes) -> bytes:
 
 
 def _run(command: list[str]) -> None:
-    import subprocess
-
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
-    except OSError as error:  # of another machine's architecture, say
+        done = run_helper(command, secrets=True)
+    except OSError as error:  # for example, built for another architecture
         raise ToolError(f"{command[0]} cannot be run: {error.strerror}") from error
     if done.returncode:
         words = _reasons(done.stderr.decode(errors="replace"))
@@ -158,7 +165,7 @@ def _run(command: list[str]) -> None:
 
 
 def _reasons(said: str) -> str:
-    """What sign-file and OpenSSL complain of, without numbers and places in their sources."""
+    """The messages of sign-file and OpenSSL, without numbers and source locations."""
     import re
 
     reasons = re.findall(r"^- SSL error:[^:]*:[^:]*:[^:]*:([^:]*)", said, re.M)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Refuses to write a module whose BTF its own kernel would reject."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from kbtf import (
     BtfError,
     KbtfError,
     ModuleBtf,
+    Severity,
     hookimpl,
     module_btf_support,
     relocate,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 @hookimpl(wrapper=True, tryfirst=True)
 def kbtf_embed_sections(module: Module, config: Config) -> Generator[None, object, object]:
-    """Look at the sections once every other pass is done with them."""
+    """Check the sections after all other passes."""
     result = yield
     split, base = module.image.data(".BTF"), module.image.data(".BTF.base")
     if split:
@@ -34,7 +36,7 @@ def kbtf_embed_sections(module: Module, config: Config) -> Generator[None, objec
 
 
 def _check(module: Module, split: bytes, base: bytes | None) -> None:
-    # a module that was distilled before needs no base here
+    # a module that was already distilled needs no base here
     if module.base_is_known or not base:
         rules = rules_of(module.base, module.release)
     else:
@@ -63,13 +65,13 @@ def _parse(module: Module, section: str, data: bytes, base: Btf | None) -> Btf:
 
 def _refuse(module: Module, section: str, violations: list[Violation]) -> None:
     for violation in violations:
-        if violation.refused:
+        if violation.severity is Severity.ERROR:
             raise _rejected(module, section, violation)
 
 
 def _rejected(module: Module, section: str, why: object) -> KbtfError:
     return KbtfError(
-        f"the kernel that it was built for would reject it: {why}",
+        f"its own kernel would reject it: {why}",
         file=module.path,
         where=section,
     )

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The same input gives the same bytes: whatever the locale, time zone, umask, order, job count."""
 
 from __future__ import annotations

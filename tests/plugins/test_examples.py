@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The packages of examples/plugins, installed by pip into new environments, on a real module."""
 
 from __future__ import annotations
@@ -231,7 +232,7 @@ def test_the_policy_names_the_kfunc_that_went(
 ) -> None:
     page = "examples/plugins/kbtf-policy/README.md"
     (tmp_path / "kbtf.toml").write_text(block(page, "configuration"))
-    run = ("kbtf", "run", "-q", "--base", headers / "vmlinux")
+    run = ("kbtf", "run", "-q", "--config", "kbtf.toml", "--base", headers / "vmlinux")
     follow(everything, page, "record", headers / "vmlinux", tmp_path)
     everything.run(*run, "-o", "done.ko", module, cwd=tmp_path)
     source = (root / "examples/kfunc_module/kfunc_module.c").read_text()

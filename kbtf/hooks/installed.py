@@ -1,12 +1,11 @@
-"""Which plugins are installed; without pluggy, for most often there are none."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Find installed plugins, without importing pluggy: most often there are none."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
-
-from kbtf.record import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +21,13 @@ class EntryPoint(NamedTuple):
     distribution: str
     version: str
     folder: str
-    """Where the metadata of the distribution are."""
+    """The directory with the metadata of the distribution."""
 
 
 def installed_plugins() -> Iterator[EntryPoint]:
     """The entry points of all installed distributions.
 
-    Read directly, for importlib.metadata costs more than all the rest of a start.
+    Read directly, because importlib.metadata costs more than the rest of the startup.
     """
     seen = set()
     for folder in sys.path:

@@ -1,60 +1,70 @@
-"""The plugin manager: which plugins there are, and calling their hooks.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The plugin manager: registers plugins and calls their hooks.
 
-A manager is made for each run, by make_manager(), never at import.
+make_manager() creates a manager for each run, never at import.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from kbtf.btf import _native
-from kbtf.errors import KbtfError, PluginError, UsageError, os_error
-from kbtf.host import hookspecs
-from kbtf.host.installed import EntryPoint, installed_plugins
-from kbtf.host.markers import PROJECT
-from kbtf.record import NamedTuple
+from kbtf.errors import KbtfError, PluginError, UsageError, in_words, os_error
+from kbtf.hooks import specs as hookspecs
+from kbtf.hooks.installed import EntryPoint, installed_plugins
+from kbtf.hooks.markers import PROJECT
+from kbtf.hooks.plugin import Plugin
+from kbtf.hooks.specs import HOOKS
+from kbtf.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _BUILT_IN_ORIGIN = "built-in"
+_OUR_PLUGINS = "kbtf.plugins."
 BUILT_IN = (
-    "pahole",
+    "encode",
+    "base_fit",
     "kfunc_tags",
+    "btf2btf",
     "distill",
+    "sort_types",
     "resolve_btfids",
     "embed_sections",
     "verify",
     "sign",
 )
-# Without it nothing is written back, and a run would claim what it did not do.
+# Without this pass, nothing would be written back although the run reported success.
 ESSENTIAL = frozenset({"embed_sections"})
-HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("kbtf_"))
-"""In the order in which they are called."""
+_ANSWERS = {
+    "kbtf_find_base": ("kbtf", "Base"),
+    "kbtf_executor": ("concurrent.futures", "Executor"),
+}
+"""The class that a hook must return, if anything; its module is imported when needed."""
 
 
-class Plugin(NamedTuple):
-    """A plugin that was loaded."""
+class _PluginManager(pluggy.PluginManager):
+    """Takes hooks of kbtf's own modules by name: pluggy inspects every name, for 10 ms a run."""
 
-    name: str
-    version: str
-    origin: str
-    """``built-in``, the distribution that it came with, or its file."""
-    module: Any
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
+        return super().parse_hookspec_opts(module_or_class, name) if name in HOOKS else None
 
-    def __str__(self) -> str:
-        return f"plugin {self.name} ({self.origin})"
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        is_ours = getattr(plugin, "__name__", "").startswith(_OUR_PLUGINS)
+        if is_ours and name not in HOOKS:
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
 
 
 class Manager:
     """The plugins of one run, in the order in which they were loaded."""
 
     def __init__(self) -> None:
-        self.pluggy = pluggy.PluginManager(PROJECT)
+        self.pluggy = _PluginManager(PROJECT)
         self.pluggy.add_hookspecs(hookspecs)
         self.plugins: list[Plugin] = []
 
@@ -67,19 +77,31 @@ class Manager:
                     hint="uninstall or rename one",
                 )
         if plugin.origin != _BUILT_IN_ORIGIN:
-            from kbtf.host.loading import check_hooks
+            from kbtf.hooks.loading import check_hooks
 
             check_hooks(plugin)
         try:
             self.pluggy.register(plugin.module, name=plugin.name)
-        except (pluggy.PluginValidationError, ValueError) as error:
+        except (pluggy.PluginValidationError, ValueError, TypeError) as error:
             raise PluginError(" ".join(str(error).split()), where=str(plugin)) from error
         self.plugins.append(plugin)
 
+    def those_with(self, hook: str) -> Manager:
+        """A manager of the plugins that implement *hook*."""
+        chosen = Manager()
+        for plugin in self.plugins:
+            if hook in self.hooks_of(plugin):
+                chosen.register(plugin)
+        return chosen
+
     def call(self, hook: str, **arguments: object) -> Any:
-        """Call a hook; what is raised there names the plugin, unless it is a KbtfError."""
+        """Call a hook.
+
+        An exception in a hook becomes an error that names the plugin, unless it is a KbtfError.
+        So does a result of the wrong type.
+        """
         try:
-            return getattr(self.pluggy.hook, hook)(**arguments)
+            answer = getattr(self.pluggy.hook, hook)(**arguments)
         except PluginError as error:
             error.where = error.where or self._culprit(error)
             raise
@@ -92,6 +114,17 @@ class Manager:
         except (Exception, SystemExit) as error:
             where = self._culprit(error) or "a plugin"
             raise PluginError(f"{hook} raised {in_words(error)}", where=where) from error
+        if answer is not None and hook in _ANSWERS:
+            self._check_answer(hook, answer)
+        return answer
+
+    def _check_answer(self, hook: str, answer: object) -> None:
+        home, name = _ANSWERS[hook]
+        if not isinstance(answer, getattr(importlib.import_module(home), name)):
+            asked = self.order_of(hook)
+            where = " or ".join(str(plugin) for plugin in self.plugins if plugin.name in asked)
+            what = f"{hook} returned {type(answer).__name__}, not {home}.{name}"
+            raise PluginError(what, where=where)
 
     def _culprit(self, error: BaseException, *, but_built_in: bool = False) -> str | None:
         """The plugin whose hook is innermost in the traceback."""
@@ -99,7 +132,7 @@ class Manager:
         hooks = {}
         for hook in HOOKS:
             for impl in getattr(self.pluggy.hook, hook).get_hookimpls():
-                function = getattr(impl.function, "__wrapped__", impl.function)
+                function = inspect.unwrap(impl.function)
                 hooks[id(getattr(function, "__code__", None))] = impl.plugin_name
         name = None
         traceback = error.__traceback__
@@ -122,37 +155,33 @@ class Manager:
         return [impl.plugin_name for impl in reversed(caller.get_hookimpls())]
 
 
-def in_words(error: BaseException) -> str:
-    """The kind of an error and what it says."""
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def make_manager(wanted: Iterable[str] = ()) -> Manager:
+def make_manager(wanted: Iterable[str] = (), *, autoload: bool | None = None) -> Manager:
     """A manager with the built-in plugins, the installed ones and those *wanted*.
 
     Each of *wanted* is the name of an installed plugin, ``no:NAME``, or the path of a Python file.
-    ``KBTF_DISABLE_PLUGIN_AUTOLOAD`` leaves out installed plugins that are not named.
+    Without *autoload*, only named installed plugins are loaded; with None,
+    ``KBTF_DISABLE_PLUGIN_AUTOLOAD`` decides.
     """
     wanted = list(dict.fromkeys(wanted))
     excluded = {name.removeprefix("no:") for name in wanted if name.startswith("no:")}
     for name in sorted(excluded & ESSENTIAL):
-        raise UsageError(f"plugin {name} is essential and cannot be left out")
+        raise UsageError(f"plugin {name} is essential and cannot be disabled")
     named = [name for name in wanted if not name.startswith("no:")]
+    if autoload is None:
+        autoload = not os.environ.get("KBTF_DISABLE_PLUGIN_AUTOLOAD")
     manager = Manager()
-    for plugin in _wanted_plugins(named, excluded):
+    for plugin in _wanted_plugins(named, excluded, autoload):
         manager.register(plugin)
-    # Last, so that they are called first, and backwards, for pluggy calls the last one first.
+    # Last and in reverse, because pluggy calls the plugin that was registered last first.
     for name in reversed(BUILT_IN):
         if name not in excluded:
-            module = importlib.import_module(f"kbtf.plugins.{name}")
-            manager.register(Plugin(name, _native.VERSION, _BUILT_IN_ORIGIN, module))
+            module = importlib.import_module(f"{_OUR_PLUGINS}{name}")
+            manager.register(Plugin(name, VERSION, _BUILT_IN_ORIGIN, module))
     return manager
 
 
-def _wanted_plugins(named: list[str], excluded: set[str]) -> Iterator[Plugin]:
+def _wanted_plugins(named: list[str], excluded: set[str], autoload: bool) -> Iterator[Plugin]:
     points: list[EntryPoint] = []
-    autoload = not os.environ.get("KBTF_DISABLE_PLUGIN_AUTOLOAD")
     files = [name for name in named if _is_file(name)]
     names = [name for name in named if name not in files]
     if autoload or names or excluded:
@@ -165,7 +194,7 @@ def _wanted_plugins(named: list[str], excluded: set[str]) -> Iterator[Plugin]:
     ]
     if not wanted and not files:
         return
-    from kbtf.host.loading import load_entry_point, load_file
+    from kbtf.hooks.loading import load_entry_point, load_file
 
     for point in wanted:
         yield load_entry_point(point)
@@ -174,7 +203,7 @@ def _wanted_plugins(named: list[str], excluded: set[str]) -> Iterator[Plugin]:
 
 
 def require_known(names: Iterable[str], points: Iterable[str] | None = None) -> None:
-    """UsageError for a name, with or without ``no:``, that is no plugin's and no file's."""
+    """UsageError for a name, with or without ``no:``, that is neither a plugin's nor a file's."""
     if points is None:
         points = [point.name for point in installed_plugins()]
     known = sorted([*points, *BUILT_IN])

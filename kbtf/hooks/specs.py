@@ -1,25 +1,26 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The hooks that kbtf calls.
 
-A plugin implements them as functions marked ``@kbtf.hookimpl``, with as many of the arguments as
-it needs.  Inside a phase the built-in passes run first, then plugins in the reverse order of
-their loading; ``tryfirst``, ``trylast`` and ``wrapper`` change that as everywhere in pluggy.
-An exception in any hook stops the module at hand, whose file stays as it was: a KbtfError is
-reported as it is, anything else as an error of that plugin.
+A plugin implements them as functions marked ``@kbtf.hookimpl``, with the arguments it needs.
+Within a phase, the built-in passes run first, then plugins in the reverse order of loading;
+``tryfirst``, ``trylast`` and ``wrapper`` change that, as everywhere in pluggy.  An exception in
+any hook ends the processing of that module and leaves its file unchanged: a KbtfError is reported
+as it is, any other exception as an error of the plugin.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kbtf.host.markers import hookspec
+from kbtf.hooks.markers import hookspec
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from kbtf.btf.base import Base
     from kbtf.elf.module import Module
-    from kbtf.elf.vmlinux import Base
-    from kbtf.host.config import Config, OptionGroup
-    from kbtf.host.pipeline import Output
+    from kbtf.hooks.options import Config, OptionGroup
+    from kbtf.hooks.output import Output
 
 
 @hookspec
@@ -32,10 +33,10 @@ def kbtf_add_options(group: OptionGroup) -> None:
 
 @hookspec
 def kbtf_add_commands(subparsers: Any) -> None:
-    """Called when the command line names no command of kbtf's own, or for ``kbtf --help``.
+    """Called if the command is not one of kbtf's own, and for ``kbtf --help``.
 
-    *subparsers* is argparse's; ``parser.set_defaults(run=function)`` names what to call with the
-    parsed arguments, which returns an exit code.  Since 0.1.
+    *subparsers* is argparse's; ``parser.set_defaults(run=function)`` names the function to call
+    with the parsed arguments, which returns an exit code.  Since 0.1.
     """
 
 
@@ -43,15 +44,15 @@ def kbtf_add_commands(subparsers: Any) -> None:
 def kbtf_configure(config: Config) -> None:
     """Called once before the first module, with all options known.
 
-    A plugin checks its options here, and raises UsageError if they make no sense.  Since 0.1.
+    A plugin checks its options here, and raises UsageError if they are invalid.  Since 0.1.
     """
 
 
 @hookspec(firstresult=True)
 def kbtf_executor(config: Config) -> Executor | None:
-    """Called once, when it is known what is to be done, to run it elsewhere than in processes here.
+    """Called once before the work starts, to run it elsewhere than in local processes.
 
-    The first executor that is not None gets all modules, and is shut down at the end.  What is
+    The first executor that is not None gets all modules, and is shut down at the end.  Everything
     submitted to it can be pickled and needs no files of this machine.  Since 0.1.
     """
 
@@ -60,7 +61,7 @@ def kbtf_executor(config: Config) -> Executor | None:
 def kbtf_find_base(module: Module, config: Config) -> Base | None:
     """Called when a pass first needs the BTF of the vmlinux that *module* was built for.
 
-    The first result that is not None is taken; kbtf's own search comes last.  Since 0.1.
+    The first result that is not None is used; kbtf's own search comes last.  Since 0.1.
     """
 
 
@@ -71,7 +72,7 @@ def kbtf_after_link(module: Module, config: Config) -> None:
 
 @hookspec
 def kbtf_distill(module: Module, config: Config) -> None:
-    """Phase 2: ``module.btf`` is split BTF.  A pass may put it on a distilled base.  Since 0.1."""
+    """Phase 2: ``module.btf`` is split BTF.  A pass may distill it.  Since 0.1."""
 
 
 @hookspec
@@ -88,6 +89,10 @@ def kbtf_embed_sections(module: Module, config: Config) -> None:
 def kbtf_finish(output: Output, config: Config) -> None:
     """Called with the whole file before it is written; may replace ``output.data``.
 
-    Signing belongs here, and kbtf's own comes last.  The file is compressed afterwards if the
-    module was.  A module that a phase skipped comes through here too.  Since 0.1.
+    Signing belongs here, and kbtf's own signing comes last.  The file is compressed afterwards if
+    the module was.  Modules that a phase skipped are passed too.  Since 0.1.
     """
+
+
+HOOKS = tuple(name for name in dict(vars()) if name.startswith("kbtf_"))
+"""In the order in which they are called."""

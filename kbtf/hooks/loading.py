@@ -1,6 +1,7 @@
-"""Bringing in the plugins of others, with clear words for one that does not fit.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Load external plugins, with clear errors for those that do not fit.
 
-Nothing of this is imported where there are none.
+This module is imported only if there are any.
 """
 
 from __future__ import annotations
@@ -10,28 +11,32 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from kbtf.btf import _native
-from kbtf.errors import PluginError, os_error
-from kbtf.host import hookspecs
-from kbtf.host.manager import HOOKS, Plugin, in_words
+from kbtf.errors import KbtfError, PluginError, in_words
+from kbtf.files.small import read_small
+from kbtf.hooks import specs as hookspecs
+from kbtf.hooks.plugin import Plugin
+from kbtf.hooks.specs import HOOKS
+from kbtf.version import VERSION
 
 if TYPE_CHECKING:
-    from kbtf.host.installed import EntryPoint
+    from kbtf.hooks.installed import EntryPoint
+
+_MOST_SOURCE = 1 << 20  # bytes of a plugin
 
 
 def load_entry_point(point: EntryPoint) -> Plugin:
-    """The plugin that an installed distribution names; PluginError if it cannot be had."""
-    from kbtf.host.requires import unmet
+    """The plugin that an installed distribution names; PluginError if it cannot be loaded."""
+    from kbtf.hooks.requires import unmet
 
     origin = f"{point.distribution} {point.version}"
     where = f"plugin {point.name} ({origin})"
-    leave_out = f"leave it out with -p no:{point.name} or KBTF_DISABLE_PLUGIN_AUTOLOAD=1"
-    needs = unmet(point.folder, _native.VERSION)
+    leave_out = f"disable it with -p no:{point.name} or KBTF_DISABLE_PLUGIN_AUTOLOAD=1"
+    needs = unmet(point.folder, VERSION)
     if needs:
         raise PluginError(
-            f"needs kbtf {needs}, this is {_native.VERSION}",
+            f"needs kbtf {needs}, this is {VERSION}",
             where=where,
-            hint=f"install what fits, or {leave_out}",
+            hint=f"install a version that fits, or {leave_out}",
         )
     module_name, _, attribute = point.target.partition(":")
     try:
@@ -50,14 +55,12 @@ def load_file(path: str) -> Plugin:
     name = os.path.basename(path).removesuffix(".py").replace("-", "_")
     module = ModuleType(f"kbtf_plugin_{name}")
     module.__file__ = path
+    # Not through importlib, which would leave a __pycache__ next to the user's file.
+    file = read_small(path, _MOST_SOURCE)
+    if file is None:
+        raise KbtfError("no such file or directory", file=path)
     try:
-        # Not through importlib, which would leave a __pycache__ beside the user's file.
-        with open(path, "rb") as file:
-            source = file.read()
-    except OSError as error:
-        raise os_error(error, path) from error
-    try:
-        exec(compile(source, path, "exec"), vars(module))  # noqa: S102
+        exec(compile(file.data, path, "exec"), vars(module))  # noqa: S102
     except (Exception, SystemExit) as error:
         raise PluginError(
             f"cannot be loaded: {in_words(error)}", where=f"plugin {name} ({path})"
@@ -66,7 +69,7 @@ def load_file(path: str) -> Plugin:
 
 
 def check_hooks(plugin: Plugin) -> None:
-    """PluginError names the first hook of a plugin that kbtf would not call, or not so."""
+    """PluginError for the first hook of a plugin that kbtf would not call as it is."""
     for name in dir(plugin.module):
         wrong = _wrong_hook(name, getattr(plugin.module, name, None))
         if wrong:
@@ -74,7 +77,7 @@ def check_hooks(plugin: Plugin) -> None:
 
 
 def _wrong_hook(name: str, value: Any) -> str | None:
-    """What is wrong with a name of a plugin, if it is or should be a hook."""
+    """What is wrong with a name in a plugin, if it is or should be a hook."""
     marks = getattr(value, "kbtf_impl", None)
     if marks is None and not (name.startswith("kbtf_") and callable(value)):
         return None
@@ -94,7 +97,7 @@ def _no_such_hook(name: str) -> str:
 
     likely = difflib.get_close_matches(name, HOOKS, n=1)
     guess = f" (did you mean {likely[0]}?)" if likely else ""
-    return f"kbtf {_native.VERSION} has no hook {name}{guess}"
+    return f"kbtf {VERSION} has no hook {name}{guess}"
 
 
 def _arguments(function: Any) -> list[str]:

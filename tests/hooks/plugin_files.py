@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """What tests of plugins share: a module to run on, plugins in files and installed ones."""
 
 from __future__ import annotations

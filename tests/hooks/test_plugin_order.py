@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The order of passes, as pluggy's marks say it, and what of it a run and its trace show."""
 
 from __future__ import annotations
@@ -8,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbtf import Module
-from kbtf.cli import main
+from kbtf.program import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from host.plugin_files import Files
+    from hooks.plugin_files import Files
 
-pytest_plugins = ["host.plugin_files"]
+pytest_plugins = ["hooks.plugin_files"]
 
 PASSES = {
     "plain": ("@hookimpl", "def kbtf_distill(module, config): module.warn('plain')"),
@@ -30,8 +31,8 @@ PASSES = {
         "    return result",
     ),
 }
-# pluggy: wrappers first, then tryfirst, the built-in pass (loaded last), the others, trylast.
-ORDER = ["around", "early", "distill", "plain", "late"]
+# pluggy: wrappers first, then tryfirst, the built-in passes (loaded last), the others, trylast.
+ORDER = ["around", "early", "distill", "sort_types", "plain", "late"]
 
 
 @pytest.fixture
@@ -70,6 +71,7 @@ def test_the_trace_shows_what_was_called_and_what_it_changed(
         ("around", "before"),
         ("early", None),
         ("distill", None),
+        ("sort_types", None),
         ("plain", None),
         ("late", None),
         ("around", "after"),

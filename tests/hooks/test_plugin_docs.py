@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """docs/plugins.md: its hooks are those that kbtf calls, and what it shows happens."""
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kbtf
-from kbtf.cli import main
-from kbtf.host import hookspecs
-from kbtf.host.manager import HOOKS
+from kbtf.hooks import specs as hookspecs
+from kbtf.hooks.specs import HOOKS
+from kbtf.program import main
 from shown import ROOT, block, run_session, sh
 
 if TYPE_CHECKING:
-    from host.plugin_files import Files
+    from hooks.plugin_files import Files
 
-pytest_plugins = ["host.plugin_files"]
+pytest_plugins = ["hooks.plugin_files"]
 
 PAGE = "docs/plugins.md"
 DEMO = Path(kbtf.__file__).parent / "demo"
@@ -49,7 +50,7 @@ def test_the_reference_has_all_hooks_with_their_exact_signatures(text: str) -> N
 
 
 def test_the_trace_shows_what_happens(tmp_path: Path) -> None:
-    (tmp_path / "mark.py").write_text(block("README.md", "plugin"))
+    (tmp_path / "mark.py").write_text(block(PAGE, "plugin"))
     shutil.copy(DEMO / "kfunc_module.ko", tmp_path)
     (tmp_path / "vmlinux.btf").write_bytes(lzma.decompress((DEMO / "vmlinux.btf.xz").read_bytes()))
 
@@ -82,7 +83,7 @@ def set_up(page: str, plugin: str, folder: Path) -> str:
     shutil.copy(DEMO / "kfunc_module.ko", folder)
     (folder / "kbtf.toml").write_text(block(page, "configuration"))
     plugin = str((ROOT / page).with_name(plugin))
-    return f"kbtf run --base {DEMO}/vmlinux.btf.xz -p {plugin} kfunc_module.ko"
+    return f"kbtf run --config kbtf.toml --base {DEMO}/vmlinux.btf.xz -p {plugin} kfunc_module.ko"
 
 
 def test_the_level_that_the_example_sets(tmp_path: Path) -> None:

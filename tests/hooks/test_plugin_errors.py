@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """A plugin that does not fit is named in one line, and the module stays as it was."""
 
 from __future__ import annotations
@@ -6,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbtf.cli import main
+from kbtf.program import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from host.plugin_files import Files
+    from hooks.plugin_files import Files
 
-pytest_plugins = ["host.plugin_files"]
+pytest_plugins = ["hooks.plugin_files"]
 
 MARK = "@hookimpl"
 WRONG = {
@@ -57,12 +58,12 @@ WRONG = {
     "option of kbtf": (
         [MARK, "def kbtf_add_options(group): group.add('--base')"],
         4,
-        "there is an option base already",
+        "there is already an option base",
     ),
     "option of a built-in pass": (
         [MARK, "def kbtf_add_options(group): group.add('--distill')"],
         4,
-        "there is an option distill already",
+        "there is already an option distill",
     ),
     "flag that the command has itself": (
         [MARK, "def kbtf_add_options(group): group.add('--json', key='mine')"],
@@ -119,6 +120,11 @@ WRONG = {
         4,
         "kbtf_find_base raised ValueError: oh",
     ),
+    "a base that is none": (
+        [MARK, "def kbtf_find_base(module): return 'vmlinux'"],
+        4,
+        "kbtf_find_base returned str, not kbtf.Base",
+    ),
     "exception before the first module": (
         [MARK, "def kbtf_configure(config): raise ValueError('oh')"],
         4,
@@ -160,6 +166,37 @@ def test_a_plugin_that_does_not_fit_is_named_and_the_module_untouched(
     assert "plugin broken (./broken.py): " in line
     assert files.module.read_bytes() == before
     assert [path.name for path in files.module.parent.glob(".*")] == []
+
+
+ELSEWHERE = {
+    "options": ["def kbtf_add_options(group): raise KeyError('x')", "raised KeyError: 'x'"],
+    "configuration": ["def kbtf_configure(config): raise KeyError('x')", "raised KeyError: 'x'"],
+    "an option of kbtf": [
+        "def kbtf_add_options(group): group.add('--jobs')",
+        "there is already an option",
+    ],
+    "executor": ["def kbtf_executor(config): raise KeyError('x')", "raised KeyError: 'x'"],
+    "no executor": ["def kbtf_executor(config): return 5", "returned int, not concurrent.futures"],
+}
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_a_plugin_with_an_executor_that_fails_is_named(
+    case: str,
+    command: str,
+    files: Files,
+    plugin: Callable[..., str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    body, words = ELSEWHERE[case]
+    executor = [] if "kbtf_executor" in body else [MARK, "def kbtf_executor(config): return None"]
+
+    assert main([command, "-p", plugin("broken", MARK, body, *executor), str(files.module)]) == 4
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "plugin broken (./broken.py): " in line
+    assert words in line
 
 
 def test_a_wrapper_that_does_not_yield_is_named_by_its_file(
@@ -224,68 +261,6 @@ def test_debug_shows_where_a_plugin_raised(
 
     assert main(["run", "--debug", "-p", broken, str(files.module)]) == 4
     assert 'File "./broken.py", line 3, in kbtf_distill' in capsys.readouterr().err
-
-
-def test_two_plugins_of_one_name_are_a_clash(
-    files: Files,
-    plugin: Callable[..., str],
-    install: Callable[..., None],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    install("one", "1.0", "twin")
-    install("two", "2.0", "twin")
-
-    assert main(["run", str(files.module)]) == 4
-    assert "two plugins are called twin: one 1.0, two 2.0" in capsys.readouterr().err
-    assert main(["run", "-p", "no:twin", str(files.module)]) == 0
-
-
-def test_a_plugin_with_the_name_of_a_built_in_one_is_a_clash(
-    files: Files, install: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    install("mine", "1.0", "distill")
-
-    assert main(["run", str(files.module)]) == 4
-    assert "two plugins are called distill: mine 1.0, built-in" in capsys.readouterr().err
-
-
-def test_two_files_of_one_name_are_a_clash_and_one_named_twice_is_not(
-    files: Files, plugin: Callable[..., str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    first = plugin("twin", MARK, "def kbtf_distill(module): module.note('once')")
-    (files.module.parent / "sub").mkdir()
-    second = plugin("sub/twin")
-
-    assert main(["run", "-p", first, "-p", second, str(files.module)]) == 4
-    assert "two plugins are called twin: ./twin.py, ./sub/twin.py" in capsys.readouterr().err
-    assert main(["run", "-v", "-p", first, "-p", first, str(files.module)]) == 0
-    assert capsys.readouterr().out.count("once") == 1
-
-
-def test_two_plugins_that_add_one_option_are_a_clash(
-    files: Files, plugin: Callable[..., str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    adds = (MARK, "def kbtf_add_options(group): group.add('--same', default='x')")
-
-    words = ["run", "-p", plugin("one", *adds), "-p", plugin("two", *adds), str(files.module)]
-    assert main(words) == 4
-    assert "plugin one (./one.py): there is an option same already" in capsys.readouterr().err
-
-
-def test_a_command_that_kbtf_has_is_a_clash(
-    files: Files, install: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    install(
-        "mine",
-        "1.0",
-        "mine",
-        MARK,
-        "def kbtf_add_commands(subparsers): subparsers.add_parser('run')",
-    )
-
-    assert main(["--help"]) == 4
-    assert "plugin mine (mine 1.0): kbtf_add_commands raised" in capsys.readouterr().err
-    assert main(["run", str(files.module)]) == 0
 
 
 def test_an_installed_plugin_that_cannot_be_loaded_says_how_to_go_on_without(

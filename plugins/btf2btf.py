@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Processes split BTF like Kbuild's BTF-to-BTF step, so that it fits the kernel's own BTF.
+
+Types that the kernel also has are left out, wherever the BTF comes from: to the verifier, a
+module's own copy of ``struct task_struct`` is not the kernel's.  For kernels since 7.0, kfuncs with
+KF_IMPLICIT_ARGS get the function ``<name>_impl``, and all kfuncs get their tags.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbtf import (
+    BtfError,
+    Kfuncs,
+    Kind,
+    deduplicate_with_ids,
+    hookimpl,
+    load_index,
+    move_ids,
+    read_ids,
+    sorts_types,
+    transform_kfuncs,
+)
+
+if TYPE_CHECKING:
+    from kbtf import Btf, BtfType, Config, Module
+
+_NAMED = 3
+"""The most structs that a message names."""
+
+
+@hookimpl
+def kbtf_after_link(module: Module, config: Config) -> None:
+    btf = module.btf
+    if btf is None or module.has_btf_base:
+        return
+    is_wanted = sorts_types(module.base)
+    ids = read_ids(module.image)
+    if is_wanted and ids is not None and not ids.is_resolved:
+        kfuncs = Kfuncs(btf, ids)
+        for found in kfuncs.found:
+            if found.is_warning:
+                module.warn(f".BTF_ids: {found.text}")
+        btf = transform_kfuncs(kfuncs)
+        module.set_btf(btf)
+    load_index(module.base, cache=not config["no-cache"])
+    try:
+        made = deduplicate_with_ids(btf)
+    except BtfError as error:
+        module.warn(f"{error}; its BTF repeats types of the kernel")
+        _warn_of_copies(module, btf)
+        return
+    repeated = list(made.repeated())
+    if repeated:
+        module.note(f"copies of the kernel's types left out: {len(repeated)}")
+    if repeated or is_wanted:
+        move_ids(module, btf, made.new_id)
+        module.set_btf(made.split)
+        btf = made.split
+    _warn_of_copies(module, btf)
+
+
+def _warn_of_copies(module: Module, btf: Btf) -> None:
+    """Report kernel structs of which kfuncs still use the module's own copy."""
+    ids = read_ids(module.image)
+    kfuncs = {slot.name for s in ids.sets if s.is_set8 for slot in ids.slots_of(s)} if ids else ()
+    copies = {
+        f"{found.keyword} {found.name}": None
+        for name in kfuncs
+        for func in btf.find_all(name, Kind.FUNC)
+        if func.id >= btf.start_id
+        for found in _structs_of(btf, func)
+        if found.id >= btf.start_id and module.base.find(found.name, found.kind) is not None
+    }
+    if not copies:
+        return
+    names = ", ".join(sorted(copies)[:_NAMED])
+    more = f" and {len(copies) - _NAMED} more" if len(copies) > _NAMED else ""
+    module.warn(
+        f"kfuncs take {names}{more} that the kernel also has, but defines differently: to the "
+        f"verifier, they are different types; {_cause(btf, module.base)}"
+    )
+
+
+def _structs_of(btf: Btf, func: BtfType) -> list[BtfType]:
+    """The named structs and unions that a function's arguments and result point to."""
+    proto = btf[func.size_or_type]
+    found = []
+    for type_id in (proto.size_or_type, *(param.type for param in proto.params)):
+        pointer = btf.skip(type_id)
+        target = btf.skip(pointer.size_or_type) if pointer.kind is Kind.PTR else pointer
+        if target.name and target.kind in (Kind.STRUCT, Kind.UNION):
+            found.append(target)
+    return found
+
+
+def _cause(btf: Btf, base: Btf) -> str:
+    """Why types that look alike were not merged."""
+    if _nests_arrays(btf) and not load_index(base).nested_arrays:
+        return (
+            "its BTF nests arrays as pahole 1.32 does, the kernel's does not: encode it without "
+            "that pahole"
+        )
+    return "build it with the headers and the compiler of this kernel"
+
+
+def _nests_arrays(btf: Btf) -> bool:
+    return any(
+        found.array is not None and btf[found.array.type].kind is Kind.ARRAY for found in btf
+    )
