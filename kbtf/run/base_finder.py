@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The base BTF for a module: the one the user named, else this machine's for its kernel."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from kbtf.errors import BaseError, os_error
+from kbtf.kernel.find import base_of
+
+if TYPE_CHECKING:
+    from kbtf.btf.base import Base
+    from kbtf.elf.module import Module
+    from kbtf.hooks.options import Config
+
+
+class BaseFinder:
+    """Opens each base once per run, regardless of how many modules share it."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._opened: dict[str, Base] = {}
+        named = config["base"]
+        if named:  # even if no module needs it
+            try:
+                os.stat(named)
+            except OSError as error:
+                raise os_error(error, named) from error
+
+    def find(self, module: Module) -> Base:
+        """The base for *module*; BaseNotFoundError if there is none."""
+        named = self._config["base"]
+        key = named or f"release {module.release}"
+        if key not in self._opened:
+            self._opened[key] = self._open(named, module)
+        return self._opened[key]
+
+    def _open(self, named: str | None, module: Module) -> Base:
+        cache = not self._config["no-cache"]
+        return base_of(module, named, kdir=self._config["kdir"], cache=cache)
+
+    def check_release(self, base: Base, module: Module) -> None:
+        """BaseError if *base* is known to be another kernel's, unless that is allowed."""
+        if base.release is None or module.release is None or base.release == module.release:
+            return
+        what = f"was built for {module.release}, the base {base.source} is {base.release}'s"
+        if not self._config["allow-other-release"]:
+            raise BaseError(
+                what,
+                file=module.path,
+                hint="name the right base with --base, or use --allow-other-release",
+            )
+        module.warn(what)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The processing of one module: open it, run four phases, finish, and write it once."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from kbtf.btf.btf import Btf
+from kbtf.elf.image import ElfImage
+from kbtf.elf.module import Module, located, map_module, read_file
+from kbtf.errors import os_error
+from kbtf.files import compression as unpack
+from kbtf.files.pieces import Pieces
+from kbtf.files.replace import Written, replace_file
+from kbtf.hooks.output import Output
+from kbtf.ids.btf_ids import read_ids
+from kbtf.run.outcome import Outcome, Size
+from kbtf.run.phases import FINISH, MODULE_PHASES
+
+if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from kbtf.btf.base import Base
+    from kbtf.hooks.manager import Manager
+    from kbtf.hooks.options import Config
+    from kbtf.run.base_finder import BaseFinder
+
+    class Write(Protocol):
+        """The function that replaces a file: `replace_file`, or the one for many files."""
+
+        def __call__(
+            self, path: str, data: bytes | Pieces, *, like: str | None = None
+        ) -> Written: ...
+
+
+class Passed(NamedTuple):
+    """A module that went through all phases."""
+
+    data: bytes | Pieces
+    """The file to write."""
+    outcome: Outcome
+
+
+def run_module(
+    path: str,
+    output: str,
+    manager: Manager,
+    config: Config,
+    bases: BaseFinder,
+    write: Write = replace_file,
+) -> Outcome:
+    """Run all phases on the module *path* and *write* the result to *output*.
+
+    KbtfError leaves both files as they were.
+    """
+
+    def find(module: Module) -> Base:
+        return find_base(module, manager, config, bases)
+
+    passed = pass_through(map_module(path), path, output, manager, config, find)
+    return write_out(passed, config, write)
+
+
+def find_base(module: Module, manager: Manager, config: Config, bases: BaseFinder) -> Base:
+    """The base that a plugin provides for *module*, else the one that *bases* finds."""
+    found: Base = manager.call("kbtf_find_base", module=module, config=config)
+    found = found or bases.find(module)
+    bases.check_release(found, module)
+    return found
+
+
+def pass_through(
+    raw: bytes | mmap.mmap,
+    path: str,
+    output: str,
+    manager: Manager,
+    config: Config,
+    find: Callable[[Module], Base],
+) -> Passed:
+    """The result of the phases for the module *raw*; no file is read or written."""
+    module = Module(raw, path, find_base=find)
+    original = module.to_pieces()
+    strip = config["strip-signature"] or config.signs
+    # A finished module may stay unchanged, including its signature.
+    if strip or not module.has_btf:
+        module.require_unsigned(strip=strip)
+    with located(path):
+        for phase in MODULE_PHASES:
+            manager.call(phase.hook, module=module, config=config)
+            if module.skipped:
+                break
+        result = Output(output, module.to_pieces(), module)
+        if not module.skipped:
+            check_output(result.content, path)
+        manager.call(FINISH.hook, output=result, config=config)
+    if result.content != original:
+        module.require_unsigned(strip=strip)
+    compression = _compression_of(output, module)
+    # Unchanged data is not compressed again: another compressor's bytes would differ.
+    is_same = result.content == original and compression == module.compression
+    data = Pieces([raw]) if is_same else pack(result.content, compression)
+    return Passed(data, _outcome(module, output, "skipped" if module.skipped else "done"))
+
+
+def write_out(passed: Passed, config: Config, write: Write = replace_file) -> Outcome:
+    """Write the result, except in a dry run; KbtfError leaves the file unchanged."""
+    data, outcome = passed
+    if config["dry-run"]:
+        written = Written(not _holds(outcome.output, data), [])
+    else:
+        try:
+            written = write(outcome.output, data, like=outcome.module)
+        except OSError as error:
+            raise os_error(error, outcome.output) from error
+    if outcome.status == "done" and not written.replaced:
+        outcome = outcome._replace(status="unchanged")
+    return outcome._replace(
+        notes=(*outcome.notes, *written.notes), warnings=(*outcome.warnings, *written.warnings)
+    )
+
+
+def check_output(data: bytes | Pieces, path: str) -> None:
+    """Parse the output before it is written: no pass may leave an unreadable file."""
+    with located(path):
+        image = ElfImage(data)
+        read_ids(image)
+    base, split = image.data(".BTF.base"), image.data(".BTF")
+    if base and split:
+        with located(path, ".BTF.base"):
+            parsed = Btf.parse(base)
+        with located(path, ".BTF"):
+            Btf.parse(split, parsed)
+
+
+def pack(data: Pieces, compression: str | None) -> bytes | Pieces:
+    """*data*, compressed as one of `MODULE_KINDS` unless *compression* is None.
+
+    Output that a plugin already compressed this way is kept.
+    """
+    if compression is None or unpack.recognise(data) == compression:
+        return data
+    return unpack.compress(data.to_bytes(), compression)
+
+
+def _compression_of(output: str, module: Module) -> str | None:
+    """The compression in the name of the output; if it names none, that of the module."""
+    if output != module.path:
+        if output.endswith(".ko"):
+            return None
+        for kind in unpack.MODULE_KINDS:
+            if output.endswith(f".ko.{kind}"):
+                return kind
+    return module.compression
+
+
+def _holds(path: str, data: bytes | Pieces) -> bool:
+    content = data if isinstance(data, bytes) else data.to_bytes()
+    return os.path.exists(path) and read_file(path) == content
+
+
+def _outcome(module: Module, output: str, status: str) -> Outcome:
+    found = module.found_base if module.base_is_known else None
+    btf = None if module.skipped else module.btf
+    ids = read_ids(module.image)
+    return Outcome(
+        module=module.path,
+        output=output,
+        status=status,
+        base=found.source if found else None,
+        release=module.release,
+        btf=Size(len(btf), len(btf.data)) if btf is not None else None,
+        btf_base=(
+            Size(len(module.btf_base), len(module.btf_base.data))
+            if btf is not None and module.btf_base is not None
+            else None
+        ),
+        ids=len(ids.id_words) if ids else None,
+        sets=len(ids.sets) if ids else None,
+        reason=module.skipped,
+        notes=tuple(module.notes),
+        warnings=tuple(module.warnings),
+    )
