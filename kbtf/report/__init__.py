@@ -1,1 +1,2 @@
-"""Results of checks for people, scripts and CI systems."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Output of results for people, scripts and CI systems."""

@@ -1,4 +1,5 @@
-"""Results for scripts."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Results as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from kbtf.report.tally import tally
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kbtf.check.model import Result
+    from kbtf.check.result import Result
 
 
 def render(results: Sequence[Result]) -> str:
@@ -33,22 +34,13 @@ def as_dict(result: Result) -> dict[str, Any]:
         "verdict": result.verdict.value,
         "btf": result.btf.value,
         "loading": result.loading.value,
-        "findings": [
-            {
-                "severity": finding.severity.value,
-                "code": finding.code,
-                "text": finding.text,
-                "type": finding.type,
-                "hint": finding.hint,
-            }
-            for finding in result.findings
-        ],
+        "findings": [finding.as_dict() for finding in result.findings],
         "error": result.error,
     }
 
 
 def summary(results: Sequence[Result]) -> dict[str, int]:
-    """How many modules, kernels, and results of each verdict."""
+    """The numbers of modules, kernels, and results with each verdict."""
     return {
         "modules": len({result.module for result in results}),
         "kernels": len({(result.kernel, result.source) for result in results}),

@@ -1,30 +1,36 @@
-"""Results as one page with everything in it: modules by kernels, filters, and the reasons."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Results as a self-contained HTML page: modules by kernels, filters, and reasons."""
 
 from __future__ import annotations
 
 import os
 import re
+from html import escape
 from typing import TYPE_CHECKING, Any
 
-from kbtf.check.model import BtfFate, Loading, Severity
+from kbtf.check.result import BtfFate, Loading
+from kbtf.findings.finding import Severity
+from kbtf.report import meanings
 from kbtf.report.tally import ORDER, tally
-from kbtf.report.words import kernel_labels, scope, visible
+from kbtf.report.words import kernel_labels, plural, scope
+from kbtf.say import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kbtf.check.model import Finding, Result
+    from kbtf.check.result import Result
+    from kbtf.findings.finding import Finding
 
 _PAGE = os.path.join(os.path.dirname(__file__), "page")
 _SCRIPTS = ("data.js", "filter.js", "grid.js", "details.js", "export.js", "app.js")
-"""In the order in which they build on each other; they become one script."""
+"""In dependency order; they are joined into one script."""
 
 
 def render(results: Sequence[Result], *, title: str = "kbtf check") -> str:
-    """The page: the same for the same results, and nothing in it is fetched from elsewhere."""
+    """The page: reproducible, and it fetches nothing."""
     import json
 
-    from kbtf.btf._native import VERSION
+    from kbtf.version import VERSION
 
     style = _part("page.css")
     script = '"use strict";\n' + "".join(map(_part, _SCRIPTS))
@@ -33,21 +39,23 @@ def render(results: Sequence[Result], *, title: str = "kbtf check") -> str:
     parts = {
         "TITLE": _html(title),
         "SCOPE": _html(scope(results)),
+        "RESULTS": plural(len(results), "result"),
         "TALLY": ", ".join(f"{each:,} {verdict.value}" for verdict, each in counts.items()),
         "VERSION": _html(VERSION),
+        "MEANINGS": meanings.render(found for result in results for found in result.findings),
         "STYLE": style,
         "STYLE_HASH": _hash(style),
         "SCRIPT": script,
         "SCRIPT_HASH": _hash(script),
-        # a script element ends at the first "</script", whatever JSON says
+        # a script element ends at the first "</script", even inside JSON
         "DATA": data.replace("<", "\\u003c"),
     }
-    # one pass: what is put in is not searched again
+    # one pass: inserted text is not searched again
     return re.sub(r"@([A-Z_]+)@", lambda match: parts[match[1]], _part("page.html"))
 
 
 def page_data(results: Sequence[Result]) -> dict[str, Any]:
-    """What the page shows, everything that repeats stored once and referred to by its index."""
+    """The data of the page; repeated items are stored once and referred to by index."""
     kernels = kernel_labels(results)
     columns = {key: at for at, key in enumerate(kernels)}
     findings: dict[Finding, int] = {}
@@ -100,12 +108,11 @@ def _part(name: str) -> str:
 
 
 def _html(text: str) -> str:
-    escaped = visible(text).replace("&", "&amp;").replace("<", "&lt;")
-    return escaped.replace(">", "&gt;").replace('"', "&quot;")
+    return escape(visible(text))
 
 
 def _hash(text: str) -> str:
-    """As a Content-Security-Policy names the one script and the one style that may run."""
+    """The hash of an allowed script or style in a Content-Security-Policy."""
     import base64
     import hashlib
 

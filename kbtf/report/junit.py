@@ -1,76 +1,79 @@
-"""Results as JUnit XML, which most CI systems show."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Results as JUnit XML, which most CI systems display."""
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
-from kbtf.check.model import Severity, Verdict
-from kbtf.report.words import kernel_labels, module_labels, sentence, visible
+from kbtf.check.result import Verdict
+from kbtf.findings.finding import Severity
+from kbtf.report.words import kernel_labels, module_labels, sentence
+from kbtf.say import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kbtf.check.model import Result
-
-_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;"})
+    from kbtf.check.result import Result
 
 
 def render(results: Sequence[Result]) -> str:
     """A test suite for each kernel, a test case for each module.
 
-    Rejected is a failure, unknown is an error; what else was found is the test's output.
+    Rejected is a failure, unknown is an error; other findings are the test's output.
     """
     modules, kernels = module_labels(results), kernel_labels(results)
     suites: dict[tuple[str, str], list[Result]] = {key: [] for key in kernels}
     for result in results:
         suites[result.kernel, result.source].append(result)
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>']
-    lines.append(f'<testsuites name="kbtf check"{_counts(results)}>')
+    root = ET.Element("testsuites", {"name": "kbtf check", **_counts(results)})
     for key, suite in suites.items():
-        lines.append(f'<testsuite name="{_xml(kernels[key])}"{_counts(suite)}>')
+        name = _text(kernels[key])
+        element = ET.SubElement(root, "testsuite", {"name": name, **_counts(suite)})
         for result in suite:
-            lines.extend(_case(result, modules[result.module], kernels[key]))
-        lines.append("</testsuite>")
-    lines.append("</testsuites>")
-    return "".join(line + "\n" for line in lines)
+            _add_case(element, result, _text(modules[result.module]), name)
+    ET.indent(root, "")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"
 
 
-def _counts(results: Sequence[Result]) -> str:
+def _counts(results: Sequence[Result]) -> dict[str, str]:
     verdicts = [result.verdict for result in results]
-    failures, errors = verdicts.count(Verdict.REJECTED), verdicts.count(Verdict.UNKNOWN)
-    return f' tests="{len(results)}" failures="{failures}" errors="{errors}"'
+    numbers = {
+        "tests": len(results),
+        "failures": verdicts.count(Verdict.REJECTED),
+        "errors": verdicts.count(Verdict.UNKNOWN),
+    }
+    return {name: str(number) for name, number in numbers.items()}
 
 
-def _case(result: Result, module: str, kernel: str) -> list[str]:
-    head = f'<testcase name="{_xml(module)}" classname="{_xml(kernel)}"'
-    reasons = [f for f in result.findings if f.severity is Severity.ERROR]
+def _add_case(suite: ET.Element, result: Result, module: str, kernel: str) -> None:
+    case = ET.SubElement(suite, "testcase", {"name": module, "classname": kernel})
     blames = result.verdict.is_bad
-    inside: list[str] = []
     if blames:
-        element = "failure" if result.verdict is Verdict.REJECTED else "error"
-        kind = reasons[0].code if reasons else "unknown"
-        words = [sentence(finding) for finding in reasons]
-        if result.error is not None:
-            kind, words = "bad-input", [visible(result.error), *words]
-        message = words[0] if words else f"{result.verdict.value}: {result.loading.value}"
-        said = [f"BTF {result.btf.value}, module {result.loading.value}"]
-        if result.error is not None:
-            said = []
-        body = "\n".join([*words, *said])
-        inside.append(
-            f'<{element} type="{_xml(kind)}" message="{_xml(message)}">{_xml(body)}</{element}>'
-        )
+        _add_blame(case, result)
     output = "\n".join(
         f"{finding.severity.value} {finding.code}: {sentence(finding)}"
         for finding in result.findings
         if not (blames and finding.severity is Severity.ERROR)
     )
     if output:
-        inside.append(f"<system-out>{_xml(output)}</system-out>")
-    return [head + ">", *inside, "</testcase>"] if inside else [head + "/>"]
+        ET.SubElement(case, "system-out").text = _text(output)
 
 
-def _xml(text: str) -> str:
-    # visible() leaves no character that XML 1.0 forbids: those are controls, surrogates and
-    # noncharacters, and none of them is printable.  The newline between sentences is ours.
-    return "\n".join(map(visible, text.split("\n"))).translate(_ENTITIES)
+def _add_blame(case: ET.Element, result: Result) -> None:
+    reasons = [f for f in result.findings if f.severity is Severity.ERROR]
+    kind = reasons[0].code if reasons else "unknown"
+    words = [sentence(finding) for finding in reasons]
+    said = [f"BTF {result.btf.value}, module {result.loading.value}"]
+    if result.error is not None:
+        kind, words, said = "bad-input", [visible(result.error), *words], []
+    message = words[0] if words else f"{result.verdict.value}: {result.loading.value}"
+    name = "failure" if result.verdict is Verdict.REJECTED else "error"
+    element = ET.SubElement(case, name, {"type": kind, "message": _text(message)})
+    element.text = _text("\n".join([*words, *said]))
+
+
+def _text(text: str) -> str:
+    # visible() escapes every character that XML 1.0 forbids: controls, surrogates and
+    # noncharacters, none of which is printable.  The newline between sentences is added here.
+    return "\n".join(map(visible, text.split("\n")))

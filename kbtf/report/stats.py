@@ -1,26 +1,27 @@
-"""What resilient BTF adds to a tree of modules: numbers, a histogram, a page."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The size of resilient BTF in a tree of modules: numbers, a histogram, a page."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.elf.files import Source
+from kbtf.btf.split import is_split_btf
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module, located
-from kbtf.elf.unpack import recognise
-from kbtf.record import NamedTuple
-from kbtf.report.words import plural, visible
+from kbtf.files.compression import recognise
+from kbtf.files.source import Source
+from kbtf.say import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _BAR = 40  # characters of the longest bar
-_WIDTH, _ROW = 480, 22  # of the page's histogram, in pixels
 
 
 class ModuleSize(NamedTuple):
-    """One module, in bytes; 0 for a section that it has not got."""
+    """One module, in bytes; 0 for a section that it lacks."""
 
     module: str
     file: int
@@ -46,7 +47,7 @@ class Stats(NamedTuple):
     deviation: float
     """The standard deviation of all of them, not estimated from a sample."""
     total: int
-    """What was added."""
+    """The bytes that resilient BTF added."""
     files: int
     """All files together."""
     largest: ModuleSize | None
@@ -54,9 +55,11 @@ class Stats(NamedTuple):
 
 
 def measure(path: str) -> ModuleSize:
-    """The sizes in one module, as the file holds them; KbtfError if it cannot be read."""
+    """The sizes in one module, as stored in the file; KbtfError if it cannot be read."""
     with Source(path) as source, located(path):
         size = len(source)
+        if is_split_btf(source.data):
+            return ModuleSize(path, size, size, 0)
         image = Module.open(path).image if recognise(source.data) else ElfImage(source.data)
         sections = {section.name: section.file_size for section in image.sections}
     return ModuleSize(path, size, sections.get(".BTF", 0), sections.get(".BTF.base", 0))
@@ -89,21 +92,21 @@ def _bins(sizes: list[int]) -> Iterable[Bin]:
 
 
 def rows(stats: Stats) -> list[tuple[str, str]]:
-    """What to tell, each with its name."""
-    told = [
+    """The numbers to show, with their names."""
+    shown = [
         ("modules", f"{stats.modules:,}"),
         ("with .BTF", f"{stats.with_btf:,}"),
         ("with .BTF.base", f"{stats.with_btf_base:,}"),
     ]
     if stats.largest is not None:
         share = 100 * stats.total / stats.files
-        told += [
+        shown += [
             ("mean .BTF.base", f"{stats.mean:,.0f} bytes"),
             ("standard deviation", f"{stats.deviation:,.0f} bytes"),
             ("largest", f"{stats.largest.btf_base:,} bytes, {visible(stats.largest.module)}"),
             ("added", f"{stats.total:,} bytes, {share:.1f} % of the files"),
         ]
-    return told
+    return shown
 
 
 def text(stats: Stats) -> str:
@@ -120,35 +123,45 @@ def text(stats: Stats) -> str:
 
 
 def page(stats: Stats, title: str) -> str:
-    """The same as a page of its own, which fetches nothing and needs no script."""
+    """The same as a standalone page, which fetches nothing and needs no script."""
     table = "".join(f"<tr><th>{_html(n)}</th><td>{_html(v)}</td></tr>" for n, v in rows(stats))
     most = max((each.modules for each in stats.histogram), default=0)
-    bars = "".join(_bar(at, each, most) for at, each in enumerate(stats.histogram))
-    height = _ROW * len(stats.histogram)
-    label = f"Histogram of the bytes of .BTF.base: {plural(stats.with_btf_base, 'module')}"
+    bars = "".join(_bar(each, most) for each in stats.histogram)
+    head = "<tr><th>Bytes</th><th>Modules</th><td></td></tr>"
+    table_of_bars = f'<h2>Sizes of .BTF.base</h2><table class="histogram">{head}{bars}</table>'
+    histogram = table_of_bars if bars else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{_html(title)}</title><style>"
-        "body{font:15px/1.5 system-ui,sans-serif;margin:2em;color:#222;background:#fff}"
-        "th{text-align:left;font-weight:normal;padding-right:2em}svg text{font-size:12px}"
-        "rect{fill:#36c}@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}"
-        "svg text{fill:#ddd}rect{fill:#69f}}"
-        f"</style></head><body><h1>{_html(title)}</h1><table>{table}</table>"
-        "<h2>Bytes of .BTF.base, and how many modules</h2>"
-        f'<svg role="img" aria-label="{_html(label)}" width="{_WIDTH + 240}" height="{height}">'
-        f"{bars}</svg></body></html>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_html(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><h1>{_html(title)}</h1><table>{table}</table>"
+        f"{histogram}</body></html>\n"
     )
 
 
-def _bar(at: int, each: Bin, most: int) -> str:
-    width, text_at = _WIDTH * each.modules // most, _ROW * at + 15
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 1em; color: #222; background: #fff }
+table { max-width: 60rem }
+th { text-align: left; font-weight: normal; padding-right: 1em; vertical-align: top }
+td { overflow-wrap: anywhere }
+.histogram { width: 100% }
+.histogram th { width: 1%; text-align: right; white-space: nowrap }
+svg { display: block; width: 100%; height: 16px }
+rect { fill: #36c }
+@media (prefers-color-scheme: dark) {
+  body { color: #ddd; background: #181818 }
+  rect { fill: #69f }
+}
+"""
+
+
+def _bar(each: Bin, most: int) -> str:
+    share = 100 * each.modules / most
     return (
-        f'<text x="150" y="{text_at}" text-anchor="end">{each.least:,} - {each.most:,}</text>'
-        f'<rect x="160" y="{_ROW * at + 3}" width="{width}" height="16"/>'
-        f'<text x="{166 + width}" y="{text_at}">{each.modules:,}</text>'
+        f"<tr><th>{each.least:,} - {each.most:,}</th><th>{each.modules:,}</th>"
+        f'<td><svg aria-hidden="true"><rect width="{share:.1f}%" height="16"/></svg></td></tr>'
     )
 
 
 def _html(words: str) -> str:
-    escaped = visible(words).replace("&", "&amp;").replace("<", "&lt;")
-    return escaped.replace(">", "&gt;").replace('"', "&quot;")
+    return escape(visible(words))

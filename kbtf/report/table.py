@@ -1,43 +1,31 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Results for people at a terminal or in a log."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from kbtf.check.model import Loading, Severity, Verdict
+from kbtf.check.result import Loading
+from kbtf.findings.finding import Severity
+from kbtf.report.colour import painted
 from kbtf.report.tally import tally_line
-from kbtf.report.words import by_module, kernel_labels, plural, sentence, visible
+from kbtf.report.words import by_module, finding_line, kernel_labels, plural
+from kbtf.say import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TextIO
 
-    from kbtf.check.model import Result
+    from kbtf.check.result import Result
 
-_COLOURS = {
-    Verdict.OK: "\x1b[32m",
-    Verdict.WARNINGS: "\x1b[33m",
-    Verdict.REJECTED: "\x1b[31m",
-    Verdict.UNKNOWN: "\x1b[35m",
-}
-_PLAIN = "\x1b[0m"
 _WIDEST = 64
-"""Columns: one long path must not push the verdicts of all others off the screen."""
-
-
-def wants_colour(stream: TextIO) -> bool:
-    """Whether *stream* is a terminal that shows colours, and the user has nothing against them."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
-        return False
-    return stream.isatty()
+"""In columns: one long path must not push the verdicts of all others off the screen."""
 
 
 def render(results: Sequence[Result], *, verbose: bool = False, colour: bool = False) -> str:
-    """One line for each module and kernel, what was found below it, and the counts at the end.
+    """One line for each module and kernel, the findings below it, and the counts at the end.
 
-    A module on which all kernels agree and about which there is nothing to say has one line for
-    all of them.  Notes are shown if *verbose*.
+    A module without findings on which all kernels agree has one line for all of them.  Notes are
+    shown if *verbose*.
     """
     kernels = kernel_labels(results)
     rows: list[tuple[str, str, Result]] = []
@@ -53,7 +41,7 @@ def render(results: Sequence[Result], *, verbose: bool = False, colour: bool = F
     for module, kernel, result in rows:
         verdict = _verdict(result, colour=colour)
         lines.append(f"{module:<{modules_wide}}  {kernel:<{kernels_wide}}  {verdict}")
-        lines.extend(f"  {line}" for line in _reasons(result, verbose=verbose))
+        lines.extend(f"  {line}" for line in _reasons(result, verbose=verbose, colour=colour))
     if len(results) > 1:
         lines.append(tally_line(results))
     return "".join(line + "\n" for line in lines)
@@ -69,21 +57,19 @@ def _agree(group: list[Result], *, verbose: bool) -> bool:
     )
 
 
-def _reasons(result: Result, *, verbose: bool) -> list[str]:
+def _reasons(result: Result, *, verbose: bool, colour: bool = False) -> list[str]:
     lines = [
-        f"{finding.severity.value} [{finding.code}]: {sentence(finding)}"
+        finding_line(finding, colour=colour)
         for finding in result.findings
         if verbose or finding.severity is not Severity.NOTE
     ]
     if result.error is not None:
-        lines.append(f"error: {visible(result.error)}")
+        lines.append(f"{painted('error', colour=colour)}: {visible(result.error)}")
     return lines
 
 
 def _verdict(result: Result, *, colour: bool) -> str:
-    word = result.verdict.value
-    if colour:
-        word = _COLOURS[result.verdict] + word + _PLAIN
+    word = painted(result.verdict.value, colour=colour)
     if result.error is None and result.loading is not Loading.LOADS:
         word += f" ({result.loading.value})"
     return word

@@ -1,22 +1,23 @@
-"""How many results had which verdict."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The number of results with each verdict."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.check.model import Verdict
+from kbtf.check.result import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kbtf.check.model import Result
+    from kbtf.check.result import Result
 
 ORDER = (Verdict.OK, Verdict.WARNINGS, Verdict.REJECTED, Verdict.UNKNOWN)
-"""The order in which counts are said."""
+"""The order of the counts."""
 
 
 def tally(results: Iterable[Result]) -> dict[Verdict, int]:
-    """The count of each verdict, also where it is zero."""
+    """The count of each verdict, including zeros."""
     counts = dict.fromkeys(ORDER, 0)
     for result in results:
         counts[result.verdict] += 1

@@ -1,19 +1,21 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Results in the Test Anything Protocol, version 13, as ``meson test`` reads it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.report.words import kernel_labels, module_labels, sentence, visible
+from kbtf.report.words import kernel_labels, module_labels, sentence
+from kbtf.say import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kbtf.check.model import Result
+    from kbtf.check.result import Result
 
 
 def render(results: Sequence[Result]) -> str:
-    """One test for each module and kernel; ``not ok`` if it is rejected or nobody knows."""
+    """One test for each module and kernel; ``not ok`` if it is rejected or unknown."""
     if not results:
         return "TAP version 13\n1..0 # SKIP nothing to check\n"
     modules, kernels = module_labels(results), kernel_labels(results)
@@ -35,5 +37,5 @@ def render(results: Sequence[Result]) -> str:
 
 
 def _undirected(name: str) -> str:
-    # TAP's own escape, a backslash before "#", is read as a directive by meson and others
+    # meson and others read TAP's own escape, a backslash before "#", as a directive
     return name.replace("#", "\\x23")

@@ -1,57 +1,44 @@
-"""How results are put into words, alike in every format for people."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The wording of results, shared by all formats for people."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from kbtf.report.colour import painted
+from kbtf.say import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from kbtf.check.model import Finding, Result
+    from kbtf.check.result import Result
+    from kbtf.findings.finding import Finding
 
 _Key = TypeVar("_Key")
 
-_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def visible(text: str) -> str:
-    """*text* in one line and without what steers a terminal, hides or reorders characters.
-
-    Names come from strangers: control characters, bidirectional overrides, zero-width characters
-    and bytes that are not UTF-8 are shown as escapes.
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(char: str) -> str:
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that surrogateescape kept
-        code -= 0xDC00
-    if char in _SHORT:
-        return _SHORT[char]
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
 
 def sentence(finding: Finding) -> str:
-    """What was found and what to do, in one line; the type is named if the text does not."""
+    """The finding and its hint, in one line, with the type unless the text names it."""
     text = finding.text
     if finding.type is not None and finding.type not in text:
         text = f"{finding.type}: {text}"
     return visible(f"{text}; {finding.hint}" if finding.hint else text)
 
 
+def finding_line(finding: Finding, *, colour: bool) -> str:
+    """The severity, the code and the `sentence`, for a terminal or a log."""
+    severity = painted(finding.severity.value, colour=colour)
+    return f"{severity} [{finding.code}]: {sentence(finding)}"
+
+
 def module_labels(results: Iterable[Result]) -> dict[str, str]:
-    """What to call each module path: its name, or the path where modules share a name."""
+    """The label of each module path: its name, or the path if modules share a name."""
     names = {result.module: result.name for result in results}
     return _unlike(names, {path: path for path in names})
 
 
 def kernel_labels(results: Iterable[Result]) -> dict[tuple[str, str], str]:
-    """What to call each kernel and source: the kernel, and its source where others share it."""
+    """The label of each kernel and source: the kernel, with its source if others share it."""
     kernels = {(result.kernel, result.source): result.kernel for result in results}
     return _unlike(kernels, {key: f"{key[0]} ({key[1]})" for key in kernels})
 
@@ -64,7 +51,7 @@ def _unlike(short: dict[_Key, str], long: dict[_Key, str]) -> dict[_Key, str]:
 
 
 def by_module(results: Iterable[Result]) -> list[list[Result]]:
-    """The results of each module, modules and kernels in the order in which they came."""
+    """The results of each module; modules and kernels keep their order."""
     modules: dict[str, list[Result]] = {}
     for result in results:
         modules.setdefault(result.module, []).append(result)

@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Results to report: a few of each sort, hostile names, and thousands."""
 
 from __future__ import annotations
 
-from kbtf.check.model import BtfFate, Finding, Loading, Result, Severity, Verdict, worst
+from kbtf.check.result import BtfFate, Loading, Result, Verdict, worst
+from kbtf.findings.finding import Finding, Severity
 
 RESIZED = Finding(
     Severity.ERROR,
@@ -13,8 +15,8 @@ RESIZED = Finding(
     "build the module against this kernel",
 )
 UNMAPPED = Finding(Severity.ERROR, "unmapped", "the kernel has no such type", "union foo", None)
-STALE = Finding(Severity.WARNING, "stale", "plain split BTF of another build of vmlinux")
-NOTE = Finding(Severity.NOTE, "quirk", "the size of an enum is not compared")
+STALE = Finding(Severity.WARNING, "unchecked", "plain split BTF of another build of vmlinux")
+NOTE = Finding(Severity.NOTE, "kfuncs-lost", "the size of an enum is not compared")
 
 KERNELS = ("6.12.115+deb13-amd64", "6.12.117+deb13-amd64", "6.12.117+deb13-cloud-amd64")
 HOSTILE = (

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Results as a document for scripts."""
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def test_a_result_says_what_happens_to_the_btf_and_to_the_module() -> None:
             },
             {
                 "severity": "note",
-                "code": "quirk",
+                "code": "kfuncs-lost",
                 "text": "the size of an enum is not compared",
                 "type": None,
                 "hint": None,

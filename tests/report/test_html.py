@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The page of results: what is in it, and what Chromium makes of it."""
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from kbtf.check.model import Result
+    from kbtf.check.result import Result
 
 BUDGET = 2_000_000  # bytes of a page for 4,000 modules and 3 kernels
 
@@ -51,6 +52,15 @@ def test_the_page_names_no_other_address() -> None:
 def test_what_repeats_is_in_the_page_once() -> None:
     data = html.page_data([result(f"/m/{at}.ko", KERNELS[0], NOTE) for at in range(100)])
     assert len(data["findings"]) == len(data["outcomes"]) == 1
+
+
+def test_every_code_that_occurs_has_an_entry() -> None:
+    codes = {finding.code for each in FEW for finding in each.findings}
+
+    page = html.render(FEW)
+
+    assert set(re.findall(r'<dt id="finding-([\w-]+)"', page)) == codes
+    assert "a struct that the module embeds in one of its own has another size (error)" in page
 
 
 def test_a_page_of_a_whole_distribution_is_small() -> None:
@@ -147,7 +157,7 @@ def test_filters_by_verdict_code_kernel_and_difference(window: Browser, tmp_path
     assert names(window) == ["one", "three"]
     window.click("#verdicts input[value=ok]")
 
-    choose(window, "#code", "quirk")
+    choose(window, "#code", "kfuncs-lost")
     assert names(window) == ["one", "two"]
     choose(window, "#code", "")
 
@@ -194,6 +204,20 @@ def test_a_click_shows_the_reasons(window: Browser, tmp_path: Path) -> None:
     assert window.texts("#details h3") == [KERNELS[0], KERNELS[1]]
     window.click("#details .close")
     assert window.run("return document.getElementById('details').hidden")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("width", [1400, 480])
+def test_a_code_leads_to_its_meaning(window: Browser, tmp_path: Path, width: int) -> None:
+    window.resize(width, 900)
+    show(window, tmp_path, FEW, "#q=one")
+    window.click("#cell-0-1")
+    window.click("#details a.code")
+    code = window.text("#meanings dt:focus")
+    assert window.run("return document.activeElement.id") == f"finding-{code}"
+    box = "const box = document.activeElement.getBoundingClientRect();"
+    assert window.run(f"{box} return box.top >= 0 && box.bottom <= innerHeight")
+    assert names(window) == ["one"]
 
 
 @pytest.mark.integration
@@ -301,8 +325,25 @@ def test_without_scripts_the_page_says_what_to_do(window: Browser, tmp_path: Pat
         path = tmp_path / "report.html"
         path.write_text(html.render(FEW), encoding="utf-8")
         window.open(path.as_uri())
-        source = window.do("GET", "/source")
+        source = window.source()
     finally:
         window.devtools("Emulation.setScriptExecutionDisabled", value=False)
     assert "3 ok, 1 warnings, 1 rejected, 1 unknown" in source
-    assert "scripts are switched off" in source
+    assert "JavaScript is disabled" in source
+
+
+@pytest.mark.integration
+def test_a_phone_shows_every_count_with_its_word(window: Browser, tmp_path: Path) -> None:
+    window.resize(480, 900)
+    show(window, tmp_path, FEW)
+
+    script = "return [...document.querySelectorAll('#kernels tbody .count')].map(e => [{}])"
+    content = "getComputedStyle(e, '::after').content.match(/[a-z]+/)[0], e.offsetParent !== null"
+    words = ["ok", "warnings", "rejected", "unknown"]
+    assert window.run(script.format(content)) == [[word, True] for word in words] * 2
+    lines = """return [...document.querySelectorAll('#kernels tbody tr')].map(row => new Set(
+        [...row.querySelectorAll('label, .count')]
+            .map(e => e.getBoundingClientRect().top | 0)).size)"""
+    assert window.run(lines) == [2, 2]  # the name, and all counts below it
+    wide = "const e = document.documentElement; return e.scrollWidth <= e.clientWidth"
+    assert window.run(wide)

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Results as JUnit XML, read by an XML parser."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from kbtf.check.model import Result
+from kbtf.check.result import Result
 from kbtf.report import junit
 from report.samples import FEW, HOSTILE, KERNELS, STALE, hostile, result
 
@@ -31,7 +32,7 @@ def test_rejected_is_a_failure_and_says_why() -> None:
     assert failure.attrib["message"].startswith("struct device_type is embedded")
     assert failure.text is not None
     assert failure.text.splitlines()[-1] == "BTF refused, module loads without BTF"
-    assert case.findtext("system-out") == "note quirk: the size of an enum is not compared"
+    assert case.findtext("system-out") == "note kfuncs-lost: the size of an enum is not compared"
 
 
 def test_bad_input_is_an_error() -> None:
@@ -44,7 +45,8 @@ def test_warnings_are_output_of_a_case_that_passed() -> None:
     case = parsed([result("/m/one.ko", KERNELS[0], STALE)])[0][0]
     assert [child.tag for child in case] == ["system-out"]
     assert (
-        case.findtext("system-out") == "warning stale: plain split BTF of another build of vmlinux"
+        case.findtext("system-out")
+        == "warning unchecked: plain split BTF of another build of vmlinux"
     )
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Results as lines for people."""
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ import io
 import pytest
 
 from kbtf.report import table
+from kbtf.report.colour import wants_colour
 from report.samples import FEW, HOSTILE, KERNELS, NOTE, hostile, result
 
 
@@ -17,7 +19,7 @@ def test_one_line_for_each_pair_findings_below_and_the_counts_at_the_end() -> No
         "(member 'x') and is 48 bytes in 6.12.117, 56 in 6.12.115; "
         "build the module against this kernel",
         "/m/one.ko    6.12.117+deb13-amd64  warnings",
-        "  warning [stale]: plain split BTF of another build of vmlinux",
+        "  warning [unchecked]: plain split BTF of another build of vmlinux",
         "/m/two.ko    2 kernels             ok",
         "/m/three.ko  6.12.115+deb13-amd64  unknown",
         "  error: /m/three.ko: is not an ELF file",
@@ -30,7 +32,7 @@ def test_one_pair_has_no_counts_and_notes_are_for_the_verbose() -> None:
     one = [result("/m/two.ko", KERNELS[0], NOTE)]
     assert table.render(one) == "/m/two.ko  6.12.115+deb13-amd64  ok\n"
     assert table.render(one, verbose=True).splitlines()[1:] == [
-        "  note [quirk]: the size of an enum is not compared"
+        "  note [kfuncs-lost]: the size of an enum is not compared"
     ]
 
 
@@ -61,11 +63,11 @@ def test_nothing_gives_nothing() -> None:
     assert table.render([]) == ""
 
 
-def test_colour_is_on_the_verdict_alone() -> None:
+def test_verdicts_and_severities_have_colours() -> None:
     plain, coloured = table.render(FEW), table.render(FEW, colour=True)
     assert "\x1b" not in plain
     assert "\x1b[31mrejected\x1b[0m (loads" in coloured
-    assert coloured.count("\x1b") == 2 * 5
+    assert coloured.count("\x1b") == 2 * 8
 
 
 class Terminal(io.StringIO):
@@ -76,10 +78,10 @@ class Terminal(io.StringIO):
 def test_colour_is_for_terminals_whose_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert table.wants_colour(Terminal())
-    assert not table.wants_colour(io.StringIO())
+    assert wants_colour(Terminal())
+    assert not wants_colour(io.StringIO())
     monkeypatch.setenv("TERM", "dumb")
-    assert not table.wants_colour(Terminal())
+    assert not wants_colour(Terminal())
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not table.wants_colour(Terminal())
+    assert not wants_colour(Terminal())

@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Results as TAP; Meson's own parser reads them."""
 
 from __future__ import annotations
 
 import pytest
 
-from kbtf.check.model import Result
+from kbtf.check.result import Result
 from kbtf.report import tap
 from report.samples import FEW, HOSTILE, hostile, result
 
@@ -21,7 +22,7 @@ def test_a_plan_a_line_for_each_test_and_comments() -> None:
         "#   error embedded-resized: struct device_type is embedded in struct extcon_cable "
         "(member 'x') and is 48 bytes in 6.12.117, 56 in 6.12.115; "
         "build the module against this kernel",
-        "#   note quirk: the size of an enum is not compared",
+        "#   note kfuncs-lost: the size of an enum is not compared",
     ]
     assert [line for line in lines if "ok " in line[:7]] == [
         "not ok 1 - one on 6.12.115+deb13-amd64",

@@ -1,30 +1,30 @@
-"""Headless Chromium, driven through chromedriver by the WebDriver protocol over plain HTTP."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Headless Chromium for tests of the page, through selenium."""
 
 from __future__ import annotations
 
-import base64
-import http.client
 import json
-import re
 import shutil
-import subprocess
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ENTER, ESCAPE, DOWN, RIGHT, END, CONTROL = (
-    "\ue007",
-    "\ue00c",
-    "\ue015",
-    "\ue014",
-    "\ue010",
-    "\ue009",
+    Keys.ENTER,
+    Keys.ESCAPE,
+    Keys.DOWN,
+    Keys.RIGHT,
+    Keys.END,
+    Keys.CONTROL,
 )
-
 _FLAGS = (
     "--headless",
     "--no-sandbox",  # it refuses to run as root otherwise
@@ -36,7 +36,6 @@ _FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",  # small in containers
 )
-_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
 class MissingError(Exception):
@@ -44,147 +43,93 @@ class MissingError(Exception):
 
 
 class Browser:
-    """A window of Chromium."""
+    """A window of Chromium, and what tests ask of it."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._session = ""
-
-    def start(self, profile: Path, downloads: Path) -> None:
-        """Start Chromium with an empty profile."""
-        options = {
-            "binary": shutil.which("chromium"),
-            "args": [*_FLAGS, f"--user-data-dir={profile}"],
-            "prefs": {"download.default_directory": str(downloads)},
-        }
-        capabilities = {
-            "browserName": "chrome",
-            "goog:chromeOptions": options,
-            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-        }
-        made = self._call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
-        self._session = f"/session/{made['sessionId']}"
-
-    def quit(self) -> None:
-        """End Chromium."""
-        if self._session:
-            self._call("DELETE", self._session)
+    def __init__(self, driver: Chrome) -> None:
+        self._driver = driver
 
     def open(self, url: str) -> None:
         """Go to *url* and wait until it is loaded."""
-        self.do("POST", "/url", {"url": url})
+        self._driver.get(url)
 
     def run(self, script: str, *args: object) -> Any:
         """What the JavaScript function body returns."""
-        return self.do("POST", "/execute/sync", {"script": script, "args": list(args)})
+        return self._driver.execute_script(script, *args)
 
     def text(self, selector: str) -> str:
         """The text that is seen in the first element of *selector*."""
-        text = self.run("return document.querySelector(arguments[0]).innerText", selector)
-        assert isinstance(text, str)
-        return text
+        return str(self.run("return document.querySelector(arguments[0]).innerText", selector))
 
     def texts(self, selector: str) -> list[str]:
         """The text of each element of *selector*."""
         script = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)"
-        texts = self.run(script, selector)
-        assert isinstance(texts, list)
-        return texts
+        return list(self.run(script, selector))
 
     def click(self, selector: str) -> None:
         """Click as a user does: only what is in sight and not covered."""
-        self.do("POST", f"/element/{self._find(selector)}/click", {})
+        self._driver.find_element(By.CSS_SELECTOR, selector).click()
 
     def type(self, selector: str, keys: str) -> None:
         """Type into an element."""
-        self.do("POST", f"/element/{self._find(selector)}/value", {"text": keys})
+        self._driver.find_element(By.CSS_SELECTOR, selector).send_keys(keys)
 
     def press(self, *keys: str) -> None:
         """Press keys wherever the focus is, all down before the first is up."""
-        actions = [{"type": "keyDown", "value": key} for key in keys]
-        actions += [{"type": "keyUp", "value": key} for key in reversed(keys)]
-        self.do("POST", "/actions", {"actions": [{"type": "key", "id": "k", "actions": actions}]})
+        actions = ActionChains(self._driver)
+        for key in keys:
+            actions.key_down(key)
+        for key in reversed(keys):
+            actions.key_up(key)
+        actions.perform()
 
     def resize(self, width: int, height: int) -> None:
         """Make the window so large, in pixels."""
-        self.do("POST", "/window/rect", {"width": width, "height": height})
+        self._driver.set_window_size(width, height)
 
     def devtools(self, command: str, **params: object) -> Any:
         """A command of the DevTools protocol."""
-        return self.do("POST", "/goog/cdp/execute", {"cmd": command, "params": params})
-
-    def screenshot(self) -> bytes:
-        """What is seen, as PNG."""
-        return base64.b64decode(self.do("GET", "/screenshot"))
+        return self._driver.execute_cdp_cmd(command, params)
 
     def console(self) -> list[dict[str, Any]]:
         """What the page and the browser said on the console since the last call."""
-        log = self.do("POST", "/se/log", {"type": "browser"})
-        assert isinstance(log, list)
-        return log
+        return self._log("browser")
 
     def requests(self) -> list[str]:
         """The addresses that were asked for since the last call."""
-        log = self.do("POST", "/se/log", {"type": "performance"})
-        messages = [json.loads(entry["message"])["message"] for entry in log]
+        messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         return [
             message["params"]["request"]["url"]
             for message in messages
             if message["method"] == "Network.requestWillBeSent"
         ]
 
+    def source(self) -> str:
+        """The page as it is now, as HTML."""
+        return self._driver.page_source
+
+    def _log(self, name: str) -> list[dict[str, Any]]:
+        return list(self._driver.get_log(name))  # type: ignore[no-untyped-call]
+
     def wait(self, for_what: Callable[[], bool], seconds: float = 10) -> None:
         """Wait until *for_what* is true."""
-        end = time.monotonic() + seconds
-        while not for_what():
-            assert time.monotonic() < end, "waited in vain"
-            time.sleep(0.02)
-
-    def _find(self, selector: str) -> str:
-        found = self.do("POST", "/element", {"using": "css selector", "value": selector})
-        element = found[_ELEMENT]
-        assert isinstance(element, str)
-        return element
-
-    def do(self, method: str, path: str, body: object = None) -> Any:
-        """A command of the session."""
-        return self._call(method, self._session + path, body)
-
-    def _call(self, method: str, path: str, body: object = None) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        try:
-            payload = None if body is None else json.dumps(body)
-            connection.request(method, path, payload, {"Content-Type": "application/json"})
-            value = json.loads(connection.getresponse().read())["value"]
-        finally:
-            connection.close()
-        if isinstance(value, dict) and "error" in value:
-            raise AssertionError(f"{method} {path}: {value['error']}: {value['message']}")
-        return value
+        WebDriverWait(self._driver, seconds, 0.02).until(lambda _: for_what())
 
 
 @contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
     """A Chromium that lives in *folder* and ends with the block."""
-    for program in ("chromium", "chromedriver"):
-        if shutil.which(program) is None:
-            raise MissingError(f"{program} is not installed")
-    command = ["chromedriver", "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as driver:
-        try:
-            made = Browser(_port_of(driver))
-            made.start(folder / "profile", folder)
-            try:
-                yield made
-            finally:
-                made.quit()
-        finally:
-            driver.terminate()
-
-
-def _port_of(driver: subprocess.Popen[bytes]) -> int:
-    assert driver.stdout is not None
-    for line in driver.stdout:
-        if found := re.search(rb"started successfully on port (\d+)", line):
-            return int(found[1])
-    raise AssertionError("chromedriver did not start")
+    programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+    for name, path in programs.items():
+        if path is None:
+            raise MissingError(f"{name} is not installed")
+    options = ChromeOptions()
+    options.binary_location = programs["chromium"] or ""
+    for flag in (*_FLAGS, f"--user-data-dir={folder / 'profile'}"):
+        options.add_argument(flag)
+    options.add_experimental_option("prefs", {"download.default_directory": str(folder)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = Chrome(options, ChromeService(programs["chromedriver"]))
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()

@@ -1,16 +1,16 @@
-// The controls, the address, and the start.
+// The controls, the address, and the initialisation.
 
 const control = (id) => document.getElementById(id);
 let saving = 0;
 
-/** Change the state and show what follows from that. */
+/** Change the state and update the page. */
 function change(changes) {
   const filtersToo = Object.keys(changes).some((key) => key !== "open");
   Object.assign(state, changes);
   if (filtersToo) refreshFilters();
   refreshDetails();
   markActive();
-  // browsers allow only so many changes of the address in a time
+  // browsers limit how often the address may change
   clearTimeout(saving);
   saving = setTimeout(() => history.replaceState(null, "", "#" + toHash()), 200);
 }
@@ -38,7 +38,7 @@ function refreshFilters() {
       : `${rows.length.toLocaleString("en")} of ${all} modules`;
 }
 
-/** How many modules have which verdict on a kernel, and how many were checked on it. */
+/** The number of modules with each verdict on a kernel. */
 function tally(kernel) {
   const counts = new Map(data.verdicts.map((verdict) => [verdict, 0]));
   for (const module of modules) {
@@ -79,6 +79,7 @@ function buildKernels(tallies) {
     share.append(bar(tallies[kernel.at]));
     for (const [verdict, number] of tallies[kernel.at]) {
       const cell = row.insertCell();
+      cell.dataset.verdict = verdict;
       cell.className = `count ${number ? verdict : "zero"}`;
       cell.append(mark(verdict), number.toLocaleString("en"));
     }
@@ -166,7 +167,7 @@ addEventListener("keydown", (event) => {
   }
 });
 
-/** Show what the address asks for. */
+/** Restore the state from the address. */
 function restore() {
   state = fromHash(location.hash);
   refreshFilters();

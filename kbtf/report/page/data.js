@@ -1,4 +1,4 @@
-// What the page shows, decoded.  Indexes refer to the lists of page_data() in html.py.
+// The data of the page, decoded.  Indexes refer to the lists of page_data() in html.py.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
@@ -12,7 +12,7 @@ const findings = data.findings.map(([severity, code, text, type, hint]) => ({
 
 const outcomes = data.outcomes.map(([verdict, btf, loading, found, error]) => {
   const all = found.map((at) => findings[at]);
-  // the codes that led to the verdict first: a cell has room for one or two
+  // the codes behind the verdict come first: a cell has room for one or two
   const telling = all.filter((each) => each.severity !== "note");
   return {
     verdict: data.verdicts[verdict],
@@ -46,7 +46,7 @@ const modules = data.modules.map(([path, name, cells], at) => ({
   sorted.forEach((module, at) => (module.byName = at));
 }
 
-/** What tells the folders of the modules apart: most share a long beginning. */
+/** The directories of the modules without their common prefix. */
 const folders = modules.map((module) => module.path.slice(0, module.path.lastIndexOf("/") + 1));
 let shared = folders[0] ?? "";
 while (!folders.every((folder) => folder.startsWith(shared))) {
@@ -56,7 +56,7 @@ modules.forEach((module, at) => (module.folder = folders[at].slice(shared.length
 
 const outcomeOf = (module, kernel) => outcomes[module.cells[kernel.at]]; // undefined for -1
 
-/** An element with a class and text; text from strangers never becomes markup. */
+/** An element with a class and text; untrusted text never becomes markup. */
 function element(tag, className, text) {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -65,8 +65,8 @@ function element(tag, className, text) {
 }
 
 /**
- * The mark of a verdict: each has a shape of its own, so that colour is not needed.  Copied, as
- * a <use> of the symbol would take the browser as long as the rest of the row.
+ * The mark of a verdict: each has its own shape, so that colour is not needed.  It is copied,
+ * because a <use> of the symbol would cost the browser as much as the rest of the row.
  */
 function mark(verdict) {
   if (!marks.has(verdict)) {

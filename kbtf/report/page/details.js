@@ -1,8 +1,8 @@
-// The reasons for a verdict, beside the matrix.
+// The reasons for a verdict, next to the matrix.
 
 const panel = document.getElementById("details");
 
-/** Show the reasons of the cell that is open, or nothing. */
+/** Show the reasons of the open cell, if any. */
 function refreshDetails() {
   panel.hidden = !state.open;
   panel.replaceChildren();
@@ -55,7 +55,7 @@ function reasons(outcome) {
     item.append(
       element("span", "severity", finding.severity),
       " ",
-      element("code", "code", finding.code),
+      codeLink(finding.code),
     );
     if (finding.type) item.append(" ", element("code", "type", finding.type));
     item.append(element("p", "", finding.text));
@@ -63,6 +63,28 @@ function reasons(outcome) {
     list.append(item);
   }
   return list.children.length ? list : element("p", "quiet", "Nothing was found.");
+}
+
+/** A finding's code, as a link to its entry in the closing section. */
+function codeLink(code) {
+  const link = element("a", "code", code);
+  link.href = `#finding-${code}`;
+  link.addEventListener("click", (event) => {
+    // the address holds what is shown, so it must not become that of the entry
+    event.preventDefault();
+    showMeaning(code);
+  });
+  return link;
+}
+
+/** Open the closing section and move the focus to the entry of a code. */
+function showMeaning(code) {
+  // on a narrow screen the reasons cover the entry
+  if (getComputedStyle(panel).position === "fixed") closeDetails();
+  document.getElementById("meanings").open = true;
+  const entry = document.getElementById(`finding-${code}`);
+  entry.focus({ preventScroll: true });
+  entry.scrollIntoView({ block: "start" });
 }
 
 function closeDetails() {

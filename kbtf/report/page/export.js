@@ -1,11 +1,11 @@
-// What is shown, as a file for a spreadsheet.
+// Export of the shown results for a spreadsheet.
 
 const HEAD = [
   "module", "name", "kernel", "source", "verdict", "btf", "loading",
   "severity", "code", "type", "text", "hint",
 ];
 
-/** One line for each finding in sight, and one for each cell without any. */
+/** One line for each shown finding, and one for each cell without any. */
 function toCsv() {
   const lines = [HEAD];
   for (const module of rows) {
@@ -26,7 +26,7 @@ function toCsv() {
 
 function csvField(value) {
   let text = value ?? "";
-  // a spreadsheet would run a name that looks like a formula
+  // a spreadsheet would evaluate a name that looks like a formula
   if (/^[=+\-@]/.test(text)) text = "'" + text;
   return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

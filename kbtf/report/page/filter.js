@@ -1,4 +1,4 @@
-// Which modules are shown, in which order; and how that is written behind the "#" of the address.
+// Filtering and sorting of modules, and the state in the address after "#".
 
 const defaults = () => ({
   query: "",
@@ -54,7 +54,7 @@ function sorted(chosen, columns) {
   return chosen.sort((a, b) => sign * (rank.get(b) - rank.get(a)) || a.byName - b.byName);
 }
 
-/** The state as the part of the address behind "#"; what is as usual is left out. */
+/** The state as the part of the address after "#", without defaults. */
 function toHash() {
   const words = new URLSearchParams();
   if (state.query) words.set("q", state.query);
@@ -75,7 +75,7 @@ function toHash() {
   return words.toString();
 }
 
-/** The state that toHash() wrote; what this report does not have is ignored. */
+/** The state from toHash(); names that this report does not have are ignored. */
 function fromHash(hash) {
   const words = new URLSearchParams(hash.replace(/^#/, ""));
   const read = defaults();

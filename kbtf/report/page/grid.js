@@ -1,23 +1,23 @@
-// The matrix.  Only the rows in sight are in the document, so that its size does not depend on
-// the number of modules.  The table keeps the focus, and says which cell is meant by
-// aria-activedescendant: a focused cell would be lost when it is scrolled out of sight.
+// The matrix.  Only the visible rows are in the document, so that its size does not depend on the
+// number of modules.  The table keeps the focus and names the active cell in
+// aria-activedescendant: a focused cell would be lost when it is scrolled out of view.
 
-const OVERSCAN = 8; // rows above and below those in sight
-const ROOMY = 6; // kernels; with more, cells have marks only
+const OVERSCAN = 8; // rows above and below the visible ones
+const ROOMY = 6; // kernels; with more, cells only have marks
 
 const scroller = document.getElementById("scroller");
 const grid = document.getElementById("grid");
 const body = grid.tBodies[0];
 
-let rows = []; // modules, as select() gave them
+let rows = []; // modules, from select()
 let columns = null; // kernels
 let rendered = new Map(); // row number -> tr
-let painted = {}; // the first row that is in the document, and the one behind the last
+let painted = {}; // the first row in the document, and the one after the last
 let rowHeight = 28; // pixels, until measured
 let active = { row: 0, column: 1 }; // column 0 is the module
 let printing = false;
 
-/** Show what the filters leave. */
+/** Show the rows that pass the filters. */
 function refreshGrid() {
   const kept = rows[active.row];
   rows = select();
@@ -71,14 +71,14 @@ function markSorted() {
   }
 }
 
-/** Build all rows anew. */
+/** Rebuild all rows. */
 function repaint() {
   rendered = new Map();
   painted = {};
   paint();
 }
 
-/** Bring the rows in sight into the document, and take the others out. */
+/** Put the visible rows into the document, and remove the others. */
 function paint() {
   const inSight = Math.ceil(scroller.clientHeight / rowHeight);
   const top = Math.floor(scroller.scrollTop / rowHeight);
@@ -104,7 +104,7 @@ function measure() {
   const height = row?.getBoundingClientRect().height;
   if (!height || height === rowHeight) return;
   rowHeight = height;
-  painted = {}; // the space above and below is another
+  painted = {}; // the space above and below has changed
   paint();
 }
 
@@ -149,7 +149,7 @@ function buildCell(at, column, module, kernel) {
   return cell;
 }
 
-/** On paper nothing can be clicked: the reasons stand below the module. */
+/** In print, the reasons are below the module. */
 function reasonRows(module) {
   return columns
     .filter((kernel) => {
@@ -179,7 +179,7 @@ function markActive() {
   document.getElementById(`cell-${row}-${column}`)?.classList.add("open");
 }
 
-/** Make a cell the one that keys act on, and scroll it into sight. */
+/** Make a cell the active one, and scroll it into view. */
 function activate(row, column) {
   active.row = Math.max(0, Math.min(row, rows.length - 1));
   active.column = Math.max(0, Math.min(column, columns.length));
@@ -234,16 +234,22 @@ grid.addEventListener("keydown", (event) => {
   if (event.key === "Enter" || event.key === " ") openActive();
   else if (event.key in moves) {
     activate(...moves[event.key]);
-    if (state.open) openActive(); // leafing through
+    if (state.open) openActive(); // update the open panel
   } else return;
   event.preventDefault();
 });
 
+const meanings = document.getElementById("meanings");
+let meaningsOpen = false;
+
 addEventListener("beforeprint", () => {
   printing = true;
+  meaningsOpen = meanings.open;
+  meanings.open = true;
   repaint();
 });
 addEventListener("afterprint", () => {
   printing = false;
+  meanings.open = meaningsOpen;
   repaint();
 });
