@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static const char start[] = "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-			    "import kbtf.btf; kbtf.btf.__path__.append(sys.argv.pop(1)); "
+			    "import kbtf.native; kbtf.native.__path__.append(sys.argv.pop(1)); "
 			    "from kbtf.program import kbtf; sys.exit(kbtf())";
 
 int main(int argc, char **argv)

@@ -1,1 +1,2 @@
-"""kbtf inside Kbuild: around make, and in the place of the tools that Kbuild calls."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""kbtf inside Kbuild: around make, and as stand-ins for the tools that Kbuild calls."""

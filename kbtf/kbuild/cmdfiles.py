@@ -1,4 +1,5 @@
-"""What Kbuild's build of modules depended on, from the ``.*.cmd`` files that it leaves."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The dependencies of Kbuild's build of modules, from the ``.*.cmd`` files that it leaves."""
 
 from __future__ import annotations
 
@@ -6,19 +7,21 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from kbtf.files.small import read_small
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # fixdep writes `source_TARGET := FILE` and, over several lines, `deps_TARGET := FILE FILE ...`
 _ASSIGNED = re.compile(r"^(?:source|deps)_\S+ :=((?:.*\\\n)*.*)$", re.MULTILINE)
-# A configuration option stands as $(wildcard include/config/X): touched by syncconfig, no input.
+# A configuration option appears as $(wildcard include/config/X): touched by syncconfig, no input.
 _WILDCARD = re.compile(r"\$\(wildcard [^)]*\)")
 _SYMVERS = re.compile(r"\s-[ie]\s+([^-\s]\S*)")
 _OWN = ".kbtf"
 
 
 def read_cmd(text: str) -> list[str]:
-    """The files that a ``.*.cmd`` file names as what its target was made from."""
+    """The files that a ``.*.cmd`` file names as the sources of its target."""
     found: list[str] = []
     for match in _ASSIGNED.finditer(text):
         found += _WILDCARD.sub(" ", match[1].replace("\\\n", " ")).split()
@@ -31,17 +34,17 @@ def read_symvers(text: str) -> list[str]:
 
 
 def inputs(folder: str, kdir: str, modules: Iterable[str]) -> list[str]:
-    """All files outside of Kbuild's own products that *modules* in *folder* were built from.
+    """All files other than Kbuild's own products that *modules* in *folder* were built from.
 
-    Absolute paths, links to staged sources followed, sorted; only what exists, for a ``.cmd`` file
-    may speak of a source that is gone.
+    Absolute paths, with links to staged sources resolved, sorted; only existing files, because a
+    ``.cmd`` file may name a source that was removed.
     """
     named: list[str] = []
     for cmd in _cmd_files(folder, modules):
         named += read_cmd(_text(cmd))
     named += read_symvers(_text(os.path.join(folder, ".Module.symvers.cmd")))
     named += ["Module.symvers", ".config", "include/config/auto.conf", "Makefile"]
-    # Kernels before 6.13 run the compiler in the kernel's folder, later ones in the module's.
+    # Kernels before 6.13 run the compiler in the kernel's directory, later ones in the module's.
     found = {path for name in named if (path := _existing(name, (kdir, folder)))}
     found.update(_makefiles(folder))
     inside = os.path.join(folder, "")
@@ -51,7 +54,7 @@ def inputs(folder: str, kdir: str, modules: Iterable[str]) -> list[str]:
 
 
 def _cmd_files(folder: str, modules: Iterable[str]) -> Iterator[str]:
-    """The ``.cmd`` files of the objects of *modules*; of all in *folder* where that is unknown."""
+    """The ``.cmd`` files of the objects of *modules*; of all in *folder* if that is unknown."""
     objects: list[str] = []
     for module in modules:
         stem = module.removesuffix(".ko")
@@ -76,7 +79,7 @@ def _existing(name: str, folders: Iterable[str]) -> str | None:
 
 
 def _is_product(path: str) -> bool:
-    """Kbuild made it: it has a ``.cmd`` file of its own, or is made on the way to a module."""
+    """Whether Kbuild made it: it has a ``.cmd`` file, or is an intermediate file of a module."""
     folder, name = os.path.split(path)
     made = name.endswith((".mod.c", ".mod")) or name.startswith(_OWN)
     return made or os.path.exists(os.path.join(folder, f".{name}.cmd"))
@@ -87,8 +90,5 @@ def _source(path: str) -> str:
 
 
 def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
+    file = read_small(path)
+    return file.text if file else ""

@@ -1,9 +1,11 @@
-"""The drop-in by which dkms gives the modules of every package resilient BTF.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The drop-in that makes dkms add resilient BTF to the modules of every package.
 
 dkms strips, signs and compresses modules between a package's make command and its ``POST_BUILD``.
-DWARF, of which BTF is made, is gone by then, and nothing may change a signed module.  So the
-drop-in lets dkms find another ``make``, which runs the real one and then kbtf.  It is two files:
-a configuration of dkms, and that ``make``.
+By then, the DWARF that BTF is made from is gone, and nothing may change a signed module.  So the
+drop-in makes dkms find another ``make``, which runs the real one with kbtf in Kbuild's BTF step.
+It consists of three files: a dkms configuration, that ``make``, and a makefile that every make
+reads first.
 """
 
 from __future__ import annotations
@@ -11,26 +13,25 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.elf.write import replace_file
-from kbtf.errors import KbtfError, ToolError, os_error
-from kbtf.record import NamedTuple
+from kbtf.errors import ToolError
+from kbtf.kbuild import drop_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    pass
 
 _CONFIGURATION = "etc/dkms/framework.conf.d/kbtf.conf"
 _MAKE = "etc/dkms/kbtf/make"
+_HOOK = "etc/dkms/kbtf/hook.mk"
 _OURS = "Written by 'kbtf dkms enable'"
-_PROGRAM = "kbtf="
-# What dkms must know to heed the drop-in: both are in its script since 3.0.4.
+_PROGRAM = "export KBTF="
+# What dkms must support for the drop-in to work: both are in its script since 3.0.4.
 _NEEDED = ("/etc/dkms/framework.conf.d/", "DKMS_DIRECTIVE")
 
 
 class Status(NamedTuple):
-    """Whether the drop-in is there and what keeps it from working."""
+    """Whether the drop-in is installed, and what prevents it from working."""
 
     enabled: bool
     program: str | None
@@ -42,42 +43,38 @@ class Status(NamedTuple):
 def enable(root: str, program: str) -> list[str]:
     """Write the drop-in below *root*, to run *program*; the files.  Never replaces a foreign one.
 
-    The configuration is written last: without it dkms knows nothing of the other file.
+    The configuration is written last: without it, dkms ignores the other files.
     """
-    make, configuration = _files(root)
-    _require_ours(make, configuration)
-    _write(make, _template("dkms-make.sh").replace("@KBTF@", shlex.quote(program)), 0o755)
-    _write(configuration, _template("dkms.conf"), 0o644)
-    return [make, configuration]
+    files = make, hook, configuration = _files(root)
+    drop_in.require_ours(_OURS, *files)
+    head = f"# {_OURS}; 'kbtf dkms disable' removes it.\n"
+    drop_in.write(hook, head + drop_in.template("hook.mk"), 0o644)
+    drop_in.write(make, drop_in.template("dkms-make.sh", shlex.quote(program)), 0o755)
+    drop_in.write(configuration, drop_in.template("dkms.conf"), 0o644)
+    return list(files)
 
 
 def disable(root: str) -> list[str]:
-    """Remove the drop-in below *root*, the configuration first; the files that were there."""
-    make, configuration = _files(root)
-    _require_ours(make, configuration)
-    removed = []
+    """Remove the drop-in below *root*, the configuration first; the removed files."""
+    files = _files(root)
+    drop_in.require_ours(_OURS, *files)
+    removed = drop_in.remove(*reversed(files))
     try:
-        for path in (configuration, make):
-            if os.path.lexists(path):
-                os.unlink(path)
-                removed.append(path)
-    except OSError as error:
-        raise os_error(error) from error
-    try:
-        os.rmdir(os.path.dirname(make))
+        os.rmdir(os.path.dirname(files[0]))
     except OSError:
-        pass  # it is not there, or holds what somebody else put there
+        pass  # it does not exist, or has files of others
     return removed
 
 
 def status(root: str) -> Status:
-    """What is there below *root*."""
-    make, configuration = _files(root)
-    files = [path for path in (make, configuration) if os.path.lexists(path)]
+    """The state below *root*."""
+    make, _, configuration = wanted = _files(root)
+    files = [path for path in wanted if os.path.lexists(path)]
     if not files:
         return Status(False, None, [], [])
-    problems = [f"{path} is missing" for path in (make, configuration) if path not in files]
-    problems += [f"{path} was not written by kbtf" for path in files if not _is_ours(path)]
+    problems = [f"{path} is missing" for path in wanted if path not in files]
+    foreign = [path for path in files if not drop_in.is_ours(path, _OURS)]
+    problems += [f"{path} was not written by kbtf" for path in foreign]
     program = None if problems else _program_of(make)
     if program and not os.access(program, os.X_OK):
         problems.append(f"{program}, which it runs, cannot be run")
@@ -85,84 +82,31 @@ def status(root: str) -> Status:
 
 
 def require_dkms() -> None:
-    """ToolError if no dkms is installed, or one that heeds no drop-in."""
+    """ToolError if dkms is not installed, or does not support drop-ins."""
     path = shutil.which("dkms", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if path is None:
         raise ToolError(
-            "dkms is not installed", hint="with --root / the drop-in is written all the same"
+            "dkms is not installed", hint="use --root / to write the drop-in nevertheless"
         )
-    text = _read(path)
+    text = drop_in.read(path)
     if not all(word in text for word in _NEEDED):
         raise ToolError(
-            "this dkms reads no drop-ins, as dkms does since 3.0.4",
+            "this dkms does not read drop-ins, unlike 3.0.4 and later",
             file=path,
             hint='write MAKE[0]="kbtf build -C ${kernel_source_dir}" in dkms.conf of the package',
         )
 
 
-def exposed(paths: Iterable[str]) -> str | None:
-    """The first file or folder, of *paths* and what they lie in, that others than root can change.
-
-    dkms runs all of it as root.
-    """
-    for path in paths:
-        real = os.path.realpath(path)
-        while True:
-            try:
-                facts = os.stat(real)
-            except OSError:
-                break
-            writable = facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-            if facts.st_uid or (writable and not facts.st_mode & stat.S_ISVTX):
-                return real
-            if real == "/":
-                break
-            real = os.path.dirname(real)
-    return None
-
-
-def _files(root: str) -> tuple[str, str]:
-    return os.path.join(root, _MAKE), os.path.join(root, _CONFIGURATION)
-
-
-def _require_ours(*paths: str) -> None:
-    for path in paths:
-        if os.path.lexists(path) and not _is_ours(path):
-            raise KbtfError("was not written by kbtf", file=path, hint="move it away first")
-
-
-def _is_ours(path: str) -> bool:
-    return os.path.isfile(path) and not os.path.islink(path) and _OURS in _read(path)
+def _files(root: str) -> tuple[str, str, str]:
+    make, hook, configuration = (os.path.join(root, p) for p in (_MAKE, _HOOK, _CONFIGURATION))
+    return make, hook, configuration
 
 
 def _program_of(make: str) -> str | None:
-    lines = [line for line in _read(make).splitlines() if line.startswith(_PROGRAM)]
+    lines = [line.strip() for line in drop_in.read(make).splitlines()]
+    values = [line.removeprefix(_PROGRAM) for line in lines if line.startswith(_PROGRAM)]
     try:
-        words = shlex.split(lines[0].removeprefix(_PROGRAM)) if lines else []
+        words = shlex.split(values[0]) if values else []
     except ValueError:
         words = []
     return words[0] if words else None
-
-
-def _template(name: str) -> str:
-    return _read(os.path.join(os.path.dirname(__file__), name))
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError as error:
-        raise os_error(error, path) from error
-
-
-def _write(path: str, text: str, mode: int) -> None:
-    umask = os.umask(0o022)  # all may read it, whatever root's umask is
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        replace_file(path, text.encode("utf-8", "surrogateescape"))
-        os.chmod(path, mode)
-    except OSError as error:
-        raise os_error(error) from error
-    finally:
-        os.umask(umask)

@@ -1,126 +1,89 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """What a build for a kernel build directory would do, and what is missing."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.btf.support import ModuleBtf, module_btf_support
-from kbtf.elf.find import find_base
-from kbtf.elf.vmlinux import open_base
-from kbtf.errors import BaseNotFoundError, KbtfError
+from kbtf.encode import pahole
+from kbtf.encode.features import faults_of
+from kbtf.errors import BaseNotFoundError, KbtfError, UsageError
+from kbtf.findings.build import BUILD
+from kbtf.kbuild.dkms_doctor import examine_dkms
 from kbtf.kbuild.kdir import read_config, release_of, require_kdir
-from kbtf.plugins import pahole as encoder
-from kbtf.record import NamedTuple
+from kbtf.kbuild.sources import describes_modules, require_one_word
+from kbtf.kernel.base import open_base
+from kbtf.kernel.features import ModuleBtf, module_btf_support
+from kbtf.kernel.find import find_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kbtf.elf.vmlinux import Base
+    from kbtf.btf.base import Base
+    from kbtf.findings.finding import Finding
 
-OK, NOTE, PROBLEM = "ok", "note", "problem"
 _RESOLVE_BTFIDS = "tools/bpf/resolve_btfids/resolve_btfids"
 
 
-class Finding(NamedTuple):
-    """One thing that was looked at."""
-
-    topic: str
-    level: str
-    """``ok``; ``note``: worth knowing, a build copes; ``problem``: something will go wrong."""
-    what: str
-    remedy: str = ""
-
-
 class Means(NamedTuple):
-    """What a build is given beside the kernel build directory."""
+    """The parameters of a build other than the kernel build directory."""
 
     base: str | None = None
     pahole: str = "pahole"
+    encoder: str = "kbtf"
     cache: bool = True
 
 
-def examine(kdir: str, means: Means) -> list[Finding]:
-    """Everything that decides what modules built in *kdir* get."""
+def examine(kdir: str, means: Means, *, root: str = "/") -> list[Finding]:
+    """Everything that affects the BTF of modules built in *kdir*, by dkms below *root* too."""
     try:
         require_kdir(kdir)
     except KbtfError as error:
-        return [Finding("kernel", PROBLEM, f"{kdir} {error.what}", error.hint or "")]
+        return [
+            BUILD.finding("kernel", "unusable", kdir=kdir, why=error.what, hint=error.hint or "")
+        ]
     release = release_of(kdir)
     config = read_config(kdir)
     findings = [_kernel(kdir, release)]
     if config is None:
-        findings.append(
-            Finding(
-                "configuration",
-                PROBLEM,
-                f"{kdir} has no include/config/auto.conf",
-                "install the headers anew, or run 'make modules_prepare' in a kernel's sources",
-            )
-        )
+        findings.append(BUILD.finding("configuration", kdir=kdir))
     else:
         findings += _configuration(config)
         findings += _compiler(config)
     findings += _base(kdir, release, means)
-    findings += _pahole(means.pahole, config or {})
+    findings += _pahole(means, config or {})
     findings.append(_resolve_btfids(kdir))
     findings += _afterwards(kdir, config or {})
+    findings += _sources(os.getcwd())
+    findings += examine_dkms(root, release)
     return findings
 
 
 def _kernel(kdir: str, release: str | None) -> Finding:
     running = os.uname().release
     if release is None:
-        return Finding("kernel", NOTE, f"{kdir} does not say which release it is of")
-    what = f"{kdir} is of {release}"
-    if release != running:
-        what += f" (running is {running}, whose BTF is not a base for this build)"
-    return Finding("kernel", OK, what)
+        return BUILD.finding("kernel", "unnamed", kdir=kdir)
+    case = "running" if release == running else "other"
+    return BUILD.finding("kernel", case, kdir=kdir, release=release, running=running)
 
 
 def _configuration(config: dict[str, str]) -> Iterator[Finding]:
     if config.get("DEBUG_INFO_BTF") not in ("y", "m"):
-        yield Finding(
-            "kernel BTF",
-            PROBLEM,
-            "CONFIG_DEBUG_INFO_BTF is not set: the kernel has no BTF, and takes no module BTF",
-            "use a kernel with CONFIG_DEBUG_INFO_BTF=y",
-        )
+        yield BUILD.finding("kernel-btf", "unset")
         return
-    yield Finding("kernel BTF", OK, "CONFIG_DEBUG_INFO_BTF is set")
+    yield BUILD.finding("kernel-btf", "set")
     if config.get("DEBUG_INFO_BTF_MODULES") != "y":
-        yield Finding(
-            "module BTF",
-            PROBLEM,
-            "CONFIG_DEBUG_INFO_BTF_MODULES is not set: the kernel takes no module BTF",
-            "use a kernel with CONFIG_DEBUG_INFO_BTF_MODULES=y; this one cannot register kfuncs",
-        )
+        yield BUILD.finding("module-btf", "unset")
         return
-    yield Finding("module BTF", OK, "CONFIG_DEBUG_INFO_BTF_MODULES is set")
+    yield BUILD.finding("module-btf", "set")
     if config.get("DEBUG_INFO") != "y":
-        yield Finding(
-            "DWARF",
-            PROBLEM,
-            "CONFIG_DEBUG_INFO is not set: modules get no DWARF to make BTF from",
-            "build with KCFLAGS=-g",
-        )
-    if config.get("MODULE_ALLOW_BTF_MISMATCH") == "y":
-        yield Finding(
-            "mismatch",
-            NOTE,
-            "CONFIG_MODULE_ALLOW_BTF_MISMATCH is set: a module whose BTF does not fit loads "
-            "without BTF, and its kfuncs are not there",
-            "judge modules by 'kbtf check', not by insmod",
-        )
-    else:
-        yield Finding(
-            "mismatch",
-            NOTE,
-            "CONFIG_MODULE_ALLOW_BTF_MISMATCH is not set: a module whose BTF does not fit fails "
-            "to load",
-            "run 'kbtf check' for the kernels that it is for",
-        )
+        yield BUILD.finding("dwarf", "unset")
+    if config.get("DEBUG_INFO_SPLIT") == "y":
+        yield BUILD.finding("dwarf", "split")
+    allowed = config.get("MODULE_ALLOW_BTF_MISMATCH") == "y"
+    yield BUILD.finding("mismatch", "allowed" if allowed else "fatal")
 
 
 def _compiler(config: dict[str, str]) -> Iterator[Finding]:
@@ -128,18 +91,15 @@ def _compiler(config: dict[str, str]) -> Iterator[Finding]:
     is_clang = config.get("CC_IS_CLANG") == "y"
     program = "clang" if is_clang else (wanted.split() or ["gcc"])[0]
     if not shutil.which("make"):
-        yield Finding("make", PROBLEM, "make is not installed", "install the package make")
+        yield BUILD.finding("make")
     if not shutil.which(program) and not shutil.which("clang" if is_clang else "gcc"):
-        yield Finding("compiler", PROBLEM, f"{program} is not installed", f"install {program}")
-    elif is_clang:
-        what = f"the kernel was built with {wanted}"
-        yield Finding("compiler", NOTE, what, "build modules with LLVM=1")
+        yield BUILD.finding("compiler", "missing", program=program)
     else:
-        yield Finding("compiler", OK, f"the kernel was built with {wanted or program}")
+        yield BUILD.finding("compiler", "clang" if is_clang else "gcc", version=wanted or program)
 
 
 def _base(kdir: str, release: str | None, means: Means) -> Iterator[Finding]:
-    """The vmlinux in *kdir*, then the base that a build would take."""
+    """The vmlinux in *kdir*, then the base that a build would use."""
     yield from _own_vmlinux(kdir, means)
     try:
         if means.base:
@@ -149,88 +109,63 @@ def _base(kdir: str, release: str | None, means: Means) -> Iterator[Finding]:
     except KbtfError as error:
         missing = isinstance(error, BaseNotFoundError)
         hint = error.hint if missing and error.hint else "name another base with --base"
-        yield Finding("base", PROBLEM, str(error).removesuffix(f"; {error.hint}"), _get_base(hint))
+        yield BUILD.finding("base", "missing", why=error.without_hint, hint=hint)
         return
     if release and base.release and base.release != release:
-        yield Finding(
-            "base",
-            PROBLEM,
-            f"{base.source} is of {base.release}: refused for modules of {release}",
-            f"name the vmlinux, vmlinuz or raw BTF of {release} with --base",
-        )
+        others = {"source": base.source, "found": base.release, "release": release}
+        yield BUILD.finding("base", "other_release", **others)
         return
-    of = "of unknown release" if base.release is None else f"of {base.release}"
-    yield Finding("base", OK, f"{base.source} {of}, {len(base.btf)} types")
+    types = len(base.btf)
+    if base.release is None:
+        yield BUILD.finding("base", "unnamed", source=base.source, types=types)
+    else:
+        yield BUILD.finding("base", "found", source=base.source, found=base.release, types=types)
     yield _relocation(base)
-
-
-def _get_base(hint: str) -> str:
-    return f"{hint}; the kernel's image package has a vmlinuz, which will do"
 
 
 def _own_vmlinux(kdir: str, means: Means) -> Iterator[Finding]:
     path = os.path.join(kdir, "vmlinux")
     if not os.path.lexists(path):
-        yield Finding(
-            "vmlinux",
-            NOTE,
-            f"{kdir} has none: make alone says 'Skipping BTF generation' and makes no BTF, "
-            "'kbtf build' takes the base that follows",
-        )
+        yield BUILD.finding("vmlinux", "missing", kdir=kdir)
         return
     try:
         open_base(path, cache=means.cache)
     except KbtfError as error:
-        yield Finding(
-            "vmlinux",
-            NOTE,
-            f"{error}: make alone fails on it, 'kbtf build' passes it over",
-            "install the headers anew, or remove the file",
-        )
+        yield BUILD.finding("vmlinux", "unreadable", why=error)
     else:
-        yield Finding("vmlinux", OK, path)
+        yield BUILD.finding("vmlinux", "found", path=path)
 
 
 def _relocation(base: Base) -> Finding:
-    support = module_btf_support(base.btf)
-    if support is ModuleBtf.RELOCATES:
-        return Finding("relocation", OK, "the kernel can relocate: modules get .BTF.base")
-    if support is ModuleBtf.EXACT:
-        return Finding(
-            "relocation",
-            NOTE,
-            "the kernel cannot relocate BTF (before 6.11): modules get plain split BTF, good for "
-            "exactly this build of the kernel",
-            "build modules anew with every update of the kernel, as DKMS does",
-        )
-    return Finding(
-        "relocation",
-        PROBLEM,
-        "the kernel takes no module BTF: its struct module has no place for it",
-        "use a kernel with CONFIG_DEBUG_INFO_BTF_MODULES=y",
-    )
+    cases = {ModuleBtf.RELOCATES: "relocates", ModuleBtf.EXACT: "exact", ModuleBtf.NONE: "none"}
+    return BUILD.finding("relocation", cases[module_btf_support(base.btf)])
 
 
-def _pahole(program: str, config: dict[str, str]) -> Iterator[Finding]:
+def _pahole(means: Means, config: dict[str, str]) -> Iterator[Finding]:
+    needed = means.encoder == "pahole"
     try:
-        version = encoder.version_of(program)
-        encoder.flags_for(version)
+        version = pahole.version_of(means.pahole)
+        pahole.flags_for(version)
     except KbtfError as error:
-        yield Finding("pahole", PROBLEM, error.what, error.hint or "name another with --pahole")
+        if needed:
+            hint = error.hint or "name another with --pahole"
+            yield BUILD.finding("pahole", "needed", why=error.what, hint=hint)
+        else:
+            yield BUILD.finding("pahole", "unneeded", why=error.what)
         return
     here = f"{version[0]}.{version[1]}"
-    lacks = [what for since, what in encoder.LACKS if version < since]
+    faults = faults_of(version) if needed else []
     expected = _expected_pahole(config)
     what = f"{here} is installed"
     if expected and expected != version:
         what += f", the kernel's build expects {expected[0]}.{expected[1]}: make alone passes it "
-        what += "the other one's options, kbtf its own"
-    if lacks:
-        what += f"; {', '.join(lacks)}"
-        newer = max(since for since, _ in encoder.LACKS)
-        yield Finding("pahole", NOTE, what, f"install pahole {newer[0]}.{newer[1]} or newer")
+        what += "the other one's options"
+        what += ", kbtf its own" if needed else ""
+    if faults:
+        said = "; ".join(fault.what for fault in faults)
+        yield BUILD.finding("pahole", "faulty", installed=what, faults=said)
     else:
-        yield Finding("pahole", OK, what)
+        yield BUILD.finding("pahole", "found", installed=what)
 
 
 def _expected_pahole(config: dict[str, str]) -> tuple[int, int] | None:
@@ -240,14 +175,8 @@ def _expected_pahole(config: dict[str, str]) -> tuple[int, int] | None:
 
 def _resolve_btfids(kdir: str) -> Finding:
     path = os.path.join(kdir, _RESOLVE_BTFIDS)
-    if os.access(path, os.X_OK) and os.path.isfile(path):
-        return Finding("resolve_btfids", OK, path)
-    return Finding(
-        "resolve_btfids",
-        NOTE,
-        f"{path} is missing: make alone fails where there is a vmlinux, 'kbtf build' needs none",
-        "for make alone: RESOLVE_BTFIDS=$(command -v kbtf-resolve-btfids)",
-    )
+    is_there = os.access(path, os.X_OK) and os.path.isfile(path)
+    return BUILD.finding("resolve-btfids", "found" if is_there else "missing", path=path)
 
 
 def _afterwards(kdir: str, config: dict[str, str]) -> Iterator[Finding]:
@@ -256,12 +185,22 @@ def _afterwards(kdir: str, config: dict[str, str]) -> Iterator[Finding]:
         force = config.get("MODULE_SIG_FORCE") == "y"
         what = "the kernel loads signed modules only" if force else "the kernel checks signatures"
         if config.get("MODULE_SIG_ALL") == "y":
-            what += ", 'modules_install' signs where it has the key"
-        remedy = "'--sign KEY CERT' signs what was built; sign after kbtf, which changes the file"
-        if not os.path.exists(os.path.join(kdir, "scripts/sign-file")):
-            remedy += "; this directory has no scripts/sign-file"
-        yield Finding("signing", NOTE, what, remedy)
+            what += ", and 'modules_install' signs if it has the key"
+        is_there = os.path.exists(os.path.join(kdir, "scripts/sign-file"))
+        no_program = "" if is_there else "; this directory has no scripts/sign-file"
+        yield BUILD.finding("signing", what=what, no_program=no_program)
     kind = next((k for k in ("XZ", "ZSTD", "GZIP") if config.get(f"MODULE_COMPRESS_{k}")), None)
     if kind and config.get("MODULE_COMPRESS_ALL", "y") == "y":
-        what = f"'modules_install' compresses with {kind.lower()}; BTF stays as it is"
-        yield Finding("compression", OK, what)
+        yield BUILD.finding("compression", kind=kind.lower())
+
+
+def _sources(folder: str) -> Iterator[Finding]:
+    """Whether a build in *folder*, if it has sources, would produce modules."""
+    inner = os.path.join(folder, "src")
+    if describes_modules(folder):
+        try:
+            require_one_word(folder, is_work=False)
+        except UsageError as error:
+            yield BUILD.finding("sources", "path", folder=folder, why=error.what, hint=error.hint)
+    elif describes_modules(inner):
+        yield BUILD.finding("sources", "below", folder=folder, inner=inner)

@@ -3,25 +3,30 @@
 #   obj-m := mymodule.o
 #   include $(shell kbtf makefile)
 #
-# defines the targets modules, modules_install and clean by way of 'kbtf build'.  A target that the
-# Makefile has a recipe for stays its own; such recipes use $(KBTF_BUILD) where
-# '$(MAKE) -C $(KDIR) M=$(CURDIR)' stood, with a '+' before it for make's jobserver:
+# defines the targets modules, modules_install and clean with 'kbtf build'.  Targets that the
+# Makefile has a recipe for are left alone; in such recipes, replace '$(MAKE) -C $(KDIR)
+# M=$(CURDIR)' by $(KBTF_BUILD), with a '+' before it for make's jobserver:
 #
 #   all:
 #   	+$(KBTF_BUILD) modules
 #
-# KBTF is the program.  KDIR, KERNELDIR, KERNEL_DIR or KERNEL_SRC is the kernel build directory,
-# by default that of the running kernel.  KBTF_FLAGS are further options of kbtf build.
+# KBTF is the program.  The kernel build directory is KDIR, KERNELDIR, KERNEL_DIR, KERNEL_SRC, KSRC,
+# KERNELPATH or KERNEL_PATH, else that of the release KVER, else that of the running kernel.
+# KBTF_FLAGS are further options of kbtf build.
 
-# Kbuild reads the same Makefile.  It exports both of these; KERNELRELEASE would not tell, for DKMS
-# gives it to the author's make too.
+# Kbuild reads the same Makefile.  It exports both of these; KERNELRELEASE is not enough, because
+# DKMS also passes it to the author's make.
 ifeq ($(KBUILD_EXTMOD)$(abs_srctree),)
 
 KBTF ?= kbtf
-KBTF_KDIR ?= $(firstword $(KDIR) $(KERNELDIR) $(KERNEL_DIR) $(KERNEL_SRC))
+# The command line has precedence, then the Makefile, then the environment.
+kbtf-names := KDIR KERNELDIR KERNEL_DIR KERNEL_SRC KSRC KERNELPATH KERNEL_PATH
+kbtf-from = $(foreach name,$(kbtf-names),$(if $(findstring $(1),$(origin $(name))),$($(name))))
+KBTF_KDIR ?= $(firstword $(call kbtf-from,command) $(call kbtf-from,file) \
+	$(call kbtf-from,environment) $(addprefix /lib/modules/,$(addsuffix /build,$(KVER))))
 KBTF_BUILD = $(strip $(KBTF) build $(addprefix -C ,$(KBTF_KDIR)) $(KBTF_FLAGS))
 
-# What the Makefile has recipes for, and the word KBTF_BUILD if it is written there.
+# The targets that the Makefile has recipes for, and the word KBTF_BUILD if it occurs there.
 kbtf-own := $(shell awk '\
 	/KBTF_BUILD/ { print "KBTF_BUILD" } \
 	/^\t/ { if (held != "") print held; next } \
@@ -36,7 +41,7 @@ $(kbtf-targets):
 
 .PHONY: $(kbtf-targets)
 
-# Who writes recipes has a default goal of their own, which may be still to come.
+# A Makefile with recipes has its own default goal, which may still follow.
 ifneq ($(filter KBTF_BUILD,$(kbtf-own)),)
 .DEFAULT_GOAL := $(kbtf-goal)
 endif

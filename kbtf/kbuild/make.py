@@ -1,48 +1,50 @@
-"""Running make for Kbuild: its output is the user's, its exit status ours."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Run make for Kbuild: its output goes to the user, its exit status becomes ours."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.errors import ToolError, UsageError
-from kbtf.record import NamedTuple
+from kbtf.native._native import end_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-# Kbuild's own making of BTF is one command of this name in scripts/Makefile.modfinal, since 5.11.
-# Without it the module stays as linked, whether or not there is a vmlinux, and "Skipping BTF
-# generation" is not said of a module that gets BTF.  PAHOLE=true RESOLVE_BTFIDS=true would do for
-# kernels before 7.0 only: scripts/gen-btf.sh fails where nobody wrote M.ko.BTF.  And an empty
+# Kbuild's BTF step is a command of this name in scripts/Makefile.modfinal, since 5.11.  Without
+# it, the module stays as linked.  PAHOLE=true RESOLVE_BTFIDS=true would only work for kernels
+# before 7.0: scripts/gen-btf.sh fails if M.ko.BTF was not written.  An empty
 # CONFIG_DEBUG_INFO_BTF_MODULES would leave out sources that depend on it.
-_NO_BTF = ("cmd_btf_ko=", "quiet_cmd_btf_ko=")
+NO_BTF = ("cmd_btf_ko=", "quiet_cmd_btf_ko=")
 _BUILDS = ("modules", "all", "default", "_all", "__all")
+_ORDER = "modules.order"
 _PATHS = ("/", "./", "../")
 _TARGETS = (*_BUILDS, "modules_install", "clean", "help", "nsdeps", "compile_commands.json")
 
 
 class Words(NamedTuple):
-    """What stands on the command line beside the options."""
+    """The arguments on the command line other than options."""
 
     folder: str
-    """The folder of the sources."""
+    """The directory of the sources."""
     variables: list[str]
     targets: list[str]
 
 
 def sort_words(words: Iterable[str]) -> Words:
-    """Tell the folder from variables and targets of make; UsageError if there are two folders.
+    """Separate the directory from make's variables and targets; UsageError for two directories.
 
-    A folder that has the name of a target of Kbuild's is written as ``./clean``.
+    A directory with the name of a Kbuild target is written as ``./clean``.
     """
     folders, variables, targets = [], [], []
     for word in words:
         name, is_variable, value = word.partition("=")
         if is_variable and name in ("M", "SUBDIRS"):
-            folders.append(value)  # as in the make -C ... M=... that stood there before
+            folders.append(value)  # as in the original make -C ... M=...
         elif is_variable:
             variables.append(word)
         elif word not in _TARGETS and (os.path.isdir(word) or word.startswith(_PATHS)):
@@ -54,7 +56,17 @@ def sort_words(words: Iterable[str]) -> Words:
     folder = folders[0] if folders else "."
     if not os.path.isdir(folder):
         raise UsageError("no such directory", file=folder)
+    for target in targets:
+        if target.endswith("/") and not os.path.isdir(os.path.join(folder, target)):
+            raise UsageError("no such directory", file=target)
     return Words(os.path.abspath(folder), variables, targets)
+
+
+def require_known(targets: Iterable[str]) -> None:
+    """UsageError for a word that is not a target and was probably meant as a directory."""
+    for target in targets:
+        if target not in _TARGETS and not os.path.splitext(target)[1]:
+            raise UsageError(f"{target} is neither a directory here nor a target of Kbuild")
 
 
 def builds_modules(target: str) -> bool:
@@ -63,7 +75,7 @@ def builds_modules(target: str) -> bool:
 
 
 class Make(NamedTuple):
-    """How make is run."""
+    """The way to run make."""
 
     kdir: str
     folder: str
@@ -71,17 +83,25 @@ class Make(NamedTuple):
     """Options and variables."""
 
     def command(self, targets: Iterable[str]) -> list[str]:
-        """The words of the command that makes *targets*."""
+        """The command line that makes *targets*."""
         where = ["-C", self.kdir, f"M={self.folder}"]
-        return ["make", *where, *_NO_BTF, *self.arguments, *targets]
+        return ["make", *where, *self.arguments, *targets]
 
-    def run(self, targets: Iterable[str]) -> int:
-        """Run make for *targets* and return its exit status; 128 and more after a signal."""
+    def run(self, targets: Iterable[str], environment: Mapping[str, str] | None = None) -> int:
+        """Run make for *targets* and return its exit status; 128 and more after a signal.
+
+        *environment* is added to that of this process.
+        """
         command = self.command(targets)
-        sys.stdout.flush()  # so that what was said before comes before
+        sys.stdout.flush()  # so that earlier output comes first
         try:
-            # Not close_fds: an outer make hands its jobserver down in open files.
-            process = subprocess.Popen(command, close_fds=False)
+            # Not close_fds: an outer make passes its jobserver on in open files.
+            process = subprocess.Popen(
+                command,
+                close_fds=False,
+                env={**os.environ, **(environment or {})},
+                preexec_fn=end_with_parent,
+            )
         except FileNotFoundError as error:
             raise ToolError("make is not installed", hint="install the package make") from error
         try:
@@ -95,9 +115,9 @@ class Make(NamedTuple):
 
     @property
     def only_says(self) -> bool:
-        """It was asked to say, ask or touch, not to build: ``-n``, ``-q``, ``-t``.
+        """Whether make only prints, queries or touches instead of building: ``-n``, ``-q``, ``-t``.
 
-        Kbuild heeds that only in part: it links modules again, and stops in a clean folder.
+        Kbuild obeys that only in part: it relinks modules, and fails in a clean directory.
         """
         return _only_says(self.arguments, os.environ.get("MAKEFLAGS", ""))
 
@@ -114,15 +134,63 @@ def _only_says(arguments: Iterable[str], makeflags: str) -> bool:
     return any(letter in letters for letter in "nqt")
 
 
+def is_inside(folder: str, path: str) -> bool:
+    """Whether *path*, links resolved, is *folder* or below it: nothing else may be touched."""
+    root = os.path.realpath(folder)
+    return os.path.commonpath((root, os.path.realpath(path))) == root
+
+
+def variable(name: str, variables: Iterable[str]) -> str | None:
+    """The value of *name* on make's command line: in *variables*, or on that of an outer make."""
+    # After " -- " in MAKEFLAGS are the variables of an outer make, with spaces escaped.
+    outer = os.environ.get("MAKEFLAGS", "").partition(" -- ")[2]
+    words = [*re.split(r"(?<!\\) ", outer), *variables]
+    values = [word.partition("=")[2] for word in words if word.startswith(f"{name}=")]
+    return values[-1] if values else None
+
+
+def output_directory(folder: str, variables: Iterable[str]) -> str:
+    """Where Kbuild puts the modules of *folder*: there, or since 6.13 where ``MO=`` says."""
+    told = (
+        variable("MO", variables)
+        or variable("KBUILD_EXTMOD_OUTPUT", variables)
+        or os.environ.get("KBUILD_EXTMOD_OUTPUT")
+        or None
+    )
+    if told is None or (_has_order(folder) and not _has_order(told)):  # an older kernel's build
+        return folder
+    return os.path.abspath(told)
+
+
+def _has_order(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, _ORDER))
+
+
+def object_directory(kdir: str, variables: Iterable[str]) -> str:
+    """The directory of a kernel's build products: *kdir* itself, or that of ``O=``."""
+    told = (
+        variable("O", variables)
+        or variable("KBUILD_OUTPUT", variables)
+        or os.environ.get("KBUILD_OUTPUT")
+    )
+    return os.path.join(kdir, told) if told else kdir
+
+
 def built_modules(folder: str, targets: Iterable[str] = ()) -> list[str]:
-    """The modules that Kbuild built in *folder*, or of these the ones that *targets* name."""
+    """The modules that Kbuild built in *folder*, or those of them that *targets* name.
+
+    ``modules.order`` of a copied directory names the modules of the original: see `is_inside`.
+    """
+    targets = list(targets)
+    single = [os.path.join(folder, target) for target in targets if target.endswith(".ko")]
+    if single and not any(target in _BUILDS for target in targets):
+        # after such a build, Kbuild removes modules.order
+        return [path for path in single if os.path.isfile(path)]
     try:
-        with open(os.path.join(folder, "modules.order"), encoding="utf-8") as file:
-            lines = file.read().split()
+        with open(os.path.join(folder, _ORDER), "rb") as file:
+            lines = [os.fsdecode(line) for line in file.read().split()]
     except FileNotFoundError:
         return []
-    # Objects since 6.3, modules before; relative to the folder since 6.13.
+    # Objects since 6.3, modules before; relative to the directory since 6.13.
     stems = [os.path.join(folder, os.path.splitext(line)[0]) for line in dict.fromkeys(lines)]
-    modules = [f"{stem}.ko" for stem in stems]
-    single = [os.path.join(folder, target) for target in targets if target.endswith(".ko")]
-    return [m for m in modules if m in single] if single else modules
+    return [f"{stem}.ko" for stem in stems]

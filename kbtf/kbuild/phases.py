@@ -1,36 +1,42 @@
-"""Phases of kbtf run on a module inside Kbuild: no configuration is read, the base is given."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Run phases on a module inside Kbuild: no configuration is read, and the base is given."""
 
 from __future__ import annotations
 
-from kbtf.elf.vmlinux import open_base
-from kbtf.host.bases import BaseFinder
-from kbtf.host.config import OptionGroup, merge
-from kbtf.host.manager import make_manager
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False
+from kbtf.hooks.manager import make_manager
+from kbtf.hooks.options import OptionGroup
+from kbtf.kernel.base import open_base
+from kbtf.run.base_finder import BaseFinder
+from kbtf.run.config import merge
+from kbtf.run.phases import PHASES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kbtf.btf.base import Base
     from kbtf.elf.module import Module
-    from kbtf.elf.vmlinux import Base
-    from kbtf.host.config import Config
-    from kbtf.host.manager import Manager
+    from kbtf.hooks.manager import Manager
+    from kbtf.hooks.options import Config
+    from kbtf.run.phases import Phase
 
 
 class Phases:
     """The plugins and options of one call: built-in and installed ones, options at their defaults.
 
-    A file in the directory that make happens to run in has no say, for that is the kernel's.
-    *chosen* are the options that what Kbuild asks for decides.
+    A file in the directory that make runs in is ignored, because that is the kernel's.  *chosen*
+    are the options that Kbuild's request determines; *without* names passes that the caller
+    replaces.
     """
 
-    def __init__(self, base: str, **chosen: str | bool) -> None:
-        self._manager: Manager = make_manager()
+    def __init__(self, base: str, *without: str, **chosen: str | bool) -> None:
+        self._manager: Manager = make_manager(f"no:{name}" for name in without)
         group = OptionGroup()
         for key, default in (
             ("base", base),
             ("kdir", None),
-            # Kbuild chose the base; that it looks wrong is worth a warning, not a failed build.
+            # Kbuild chose the base; if it looks wrong, that is a warning, not a failed build.
             ("allow-other-release", True),
             ("no-cache", False),
             ("strip-signature", False),
@@ -44,7 +50,7 @@ class Phases:
         self._manager.call("kbtf_configure", config=self._config)
 
     def find_base(self, module: Module) -> Base:
-        """The base that Kbuild named, unless a plugin knows a better one."""
+        """The base that Kbuild named, unless a plugin provides another."""
         found: Base | None = self._manager.call(
             "kbtf_find_base", module=module, config=self._config
         )
@@ -52,15 +58,20 @@ class Phases:
         BaseFinder(self._config).check_release(base, module)
         return base
 
-    def left_out(self, *hooks: str) -> Iterator[str]:
-        """A line for each installed plugin that counts on one of *hooks*, which do not run here."""
+    def left_out(self) -> Iterator[str]:
+        """A line for each installed plugin that uses a phase which does not run here."""
         for plugin in self._manager.plugins:
-            for hook in hooks:
-                if plugin.origin != "built-in" and hasattr(plugin.module, hook):
-                    yield f"plugin {plugin.name}: {hook} runs only in 'kbtf build' and 'kbtf run'"
+            for phase in PHASES:
+                if (
+                    plugin.origin != "built-in"
+                    and not phase.in_kbuild
+                    and hasattr(plugin.module, phase.hook)
+                ):
+                    where = "runs only in 'kbtf build' and 'kbtf run'"
+                    yield f"plugin {plugin.name}: {phase.hook} {where}"
 
-    def run(self, module: Module, *phases: str) -> None:
-        """Run these phases, as long as no plugin leaves the module alone."""
+    def run(self, module: Module, *phases: Phase) -> None:
+        """Run these phases until a plugin skips the module."""
         for phase in phases:
             if not module.skipped:
-                self._manager.call(phase, module=module, config=self._config)
+                self._manager.call(phase.hook, module=module, config=self._config)

@@ -1,6 +1,7 @@
-"""A build apart from its sources, which are staged there as symbolic links.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""A build outside its source directory, with the sources staged as symbolic links.
 
-Kbuild builds an external module beside its sources; ``MO=`` came only with kernel 6.13.
+Kbuild builds an external module next to its sources; ``MO=`` exists only since kernel 6.13.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kbtf.errors import KbtfError, UsageError, os_error
+from kbtf.kbuild.make import is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,10 +19,10 @@ _PRODUCTS = (".ko", ".mod", ".mod.c")
 
 
 def stage(source: str, work: str) -> None:
-    """Make *work* a picture of *source*: its folders, and links to its files.
+    """Make *work* a mirror of *source*: its directories, and links to its files.
 
-    What Kbuild left in *source* and hidden folders are not staged; links to what is gone from
-    *source* are removed.  A file in *work* that is no such link is never replaced.
+    Kbuild's products in *source* and hidden directories are not staged; links to files removed from
+    *source* are removed.  A file in *work* that is not such a link is never replaced.
     """
     source, work = os.path.abspath(source), os.path.abspath(work)
     if os.path.realpath(source) == os.path.realpath(work):
@@ -30,7 +32,10 @@ def stage(source: str, work: str) -> None:
         wanted = dict(_sources(source, os.path.realpath(work)))
         _drop_stale(source, work, wanted)
         for name, target in wanted.items():
-            _link(os.path.join(work, name), target)
+            path = os.path.join(work, name)
+            if not is_inside(work, os.path.dirname(path)):
+                raise KbtfError(f"leads out of {work}", file=os.path.dirname(path))
+            _link(path, target)
     except OSError as error:
         raise os_error(error) from error
 
@@ -39,7 +44,7 @@ def _sources(source: str, work: str) -> Iterator[tuple[str, str]]:
     """The files to stage: their paths in *source*, relative and absolute."""
     seen = {work}
     for folder, folders, files in os.walk(source, followlinks=True):
-        # Links to folders are followed, or Kbuild would build behind them; but never in a circle.
+        # Links to directories are followed, or Kbuild would build through them; cycles are not.
         if os.path.realpath(folder) in seen:
             folders.clear()
             continue
@@ -53,7 +58,7 @@ def _sources(source: str, work: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_product(name: str, beside: set[str]) -> bool:
-    """Kbuild made it.  An object without a ``.cmd`` file is one that the author ships."""
+    """Whether Kbuild made it.  An object without a ``.cmd`` file is one that the author ships."""
     if name.startswith(".") and name.endswith((".cmd", ".d")):
         return True
     return name.endswith(_PRODUCTS) or name == "modules.order" or f".{name}.cmd" in beside
@@ -75,6 +80,6 @@ def _link(path: str, target: str) -> None:
             return
         os.unlink(path)
     elif os.path.lexists(path):
-        raise KbtfError("is in the way of the source of that name", file=path)
+        raise KbtfError("is in the way of the source file of that name", file=path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     os.symlink(target, path)

@@ -17,7 +17,11 @@ __all__ = ["DROP_IN", "DkmsRoot", "unpacked"]
 
 HERE = Path(sys.executable).parent
 PLACES = re.compile(r"(?<![\w/])/(etc/dkms|lib/modules|var/lib/dkms|usr/src)\b")
-DROP_IN = ("etc/dkms/framework.conf.d/kbtf.conf", "etc/dkms/kbtf/make")
+DROP_IN = (
+    "etc/dkms/framework.conf.d/kbtf.conf",
+    "etc/dkms/kbtf/make",
+    "etc/dkms/kbtf/hook.mk",
+)
 TOOLS = {".gz": "gzip", ".xz": "xz", ".zst": "zstd"}
 PACKAGE = """\
 PACKAGE_NAME="{name}"

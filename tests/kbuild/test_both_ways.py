@@ -11,7 +11,7 @@ import pytest
 
 from conftest import missing
 from kbtf import Btf, Kind, Module, open_btf, relocate
-from kbtf.cli import main
+from kbtf.program import main
 
 from . import kdirs
 from .standins import PAHOLE, RESOLVE_BTFIDS

@@ -12,8 +12,8 @@ import pytest
 
 from conftest import missing
 from kbtf.errors import KbtfError, UsageError
+from kbtf.files.depfile import escape, write_depfile
 from kbtf.kbuild.cmdfiles import inputs, read_cmd, read_symvers
-from kbtf.kbuild.depfile import escape, write_depfile
 from kbtf.kbuild.staging import stage
 
 # As fixdep of 6.12 writes it, shortened.
@@ -106,7 +106,7 @@ def test_staged_sources_are_named_where_they_are(built: Path) -> None:
     assert f"{built}/m/a.c" not in found
 
 
-ODD = ("plain", "two words", "#hash", "$dollar", "back\\slash", "end\\ of", "100%", "col:on")
+ODD = ("plain", "two words", "#hash", "$dollar", "back\\slash", "end\\ of", "col:on")
 
 
 def test_make_reads_a_depfile(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_ninja_reads_a_depfile(tmp_path: Path) -> None:
 
 
 def test_a_newline_cannot_stand_in_a_depfile() -> None:
-    with pytest.raises(UsageError, match="newline"):
+    with pytest.raises(UsageError, match=r"\\n"):
         escape("a\nb")
 
 

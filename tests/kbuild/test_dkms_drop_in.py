@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbtf.cli import main
+from conftest import missing
 from kbtf.errors import ToolError
 from kbtf.kbuild import dkms
+from kbtf.kbuild.exposed import exposed
+from kbtf.program import main
 from shown import block, sh
 
 from . import kdirs
@@ -36,7 +38,7 @@ def test_enable_status_disable(run_dir: Path, capsys: pytest.CaptureFixture[str]
     assert files == set(DROP_IN)
     assert os.access(f"root/{DROP_IN[1]}", os.X_OK)
     assert main(["dkms", "status", *at]) == 0
-    assert f"enabled, runs {KBTF}" in capsys.readouterr().out
+    assert f"enabled, runs {KBTF}\n" in capsys.readouterr().out
     before = kdirs.states(run_dir)
     assert main(["dkms", "enable", *at, "--program", str(KBTF)]) == 0
     assert kdirs.states(run_dir) == before
@@ -96,7 +98,9 @@ def test_options_that_make_no_sense(run_dir: Path, args: list[str]) -> None:
     assert not any(run_dir.iterdir())
 
 
-@pytest.mark.parametrize(("text", "said"), [(None, "not installed"), ("old", "no drop-ins")])
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, "not installed"), ("old", "does not read drop-ins")]
+)
 def test_a_machine_whose_dkms_heeds_no_drop_in(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, said: str
 ) -> None:
@@ -116,30 +120,27 @@ def test_a_program_that_others_can_change_is_found(tmp_path: Path) -> None:
     program.touch()
     program.chmod(0o777)
 
-    assert dkms.exposed(["/usr/bin/env"]) is None
-    assert dkms.exposed(["/usr/bin/env", str(program)]) == str(program)
-    assert dkms.exposed([str(tmp_path / "nowhere")]) is None
+    assert exposed(["/usr/bin/env"]) is None
+    assert exposed(["/usr/bin/env", str(program)]) == str(program)
+    assert exposed([str(tmp_path / "nowhere")]) is None
 
 
 @pytest.fixture
 def stand_in(run_dir: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The make of the drop-in, with a make and a kbtf that say how they are called."""
+    """The make of the drop-in, with a make that says how it is called."""
     (run_dir / "bin").mkdir()
-    (run_dir / "build/sub").mkdir(parents=True)
-    make = '#!/bin/sh\necho "make $*"\ncat\n[ -z "$ko" ] || : >"$ko"\nexit ${code:-0}\n'
-    (run_dir / "bin/make").write_text(make)
-    (run_dir / "bin/kbtf").write_text('#!/bin/sh\necho "kbtf $*" | tee -a said\nexit ${bad:-0}\n')
-    for program in (run_dir / "bin").iterdir():
-        program.chmod(0o755)
-    kbtf = str(run_dir / "bin/kbtf")
-    assert main(["dkms", "enable", "--root", ".", "--program", kbtf]) == 0
+    (run_dir / "bin/make").write_text(
+        '#!/bin/sh\necho "make $*|$MAKEFILES|$KBTF_STEP|$KBTF"\ncat\nexit ${code:-0}\n'
+    )
+    (run_dir / "bin/make").chmod(0o755)
+    assert main(["dkms", "enable", "--root", ".", "--program", "/opt/my kbtf/bin/kbtf"]) == 0
 
-    def run(*args: str, cwd: str = "build/sub", **env: str) -> subprocess.CompletedProcess[str]:
+    def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
         path = f"/odd place:{run_dir}/etc/dkms/kbtf::{run_dir}/bin:/usr/bin:/bin"
         return subprocess.run(
             ["make", *args],
             executable=run_dir / DROP_IN[1],
-            cwd=run_dir / cwd,
+            cwd=run_dir,
             env={"PATH": path, **env},
             input="input\n",
             capture_output=True,
@@ -151,53 +152,59 @@ def stand_in(run_dir: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.mark.parametrize("code", ["0", "2"])
-def test_outside_of_a_build_make_is_as_it_is(
-    stand_in: Callable[..., subprocess.CompletedProcess[str]], code: str
+def test_make_is_as_it_is_but_for_the_step(
+    stand_in: Callable[..., subprocess.CompletedProcess[str]], run_dir: Path, code: str
 ) -> None:
-    """dkms asks .kernelvariables for CC by ``make -f -``, and cleans before it builds."""
-    done = stand_in("-f", "-", "a b", code=code)
+    done = stand_in("-f", "-", "a b", code=code, MAKEFILES="/mine.mk")
 
-    assert (done.returncode, done.stdout, done.stderr) == (int(code), "make -f - a b\ninput\n", "")
+    step = 'exec "$KBTF" run -v|/opt/my kbtf/bin/kbtf'
+    said = f"make -f - a b|{run_dir}/etc/dkms/kbtf/hook.mk /mine.mk|{step}\ninput\n"
+    assert (done.returncode, done.stdout, done.stderr) == (int(code), said, "")
 
 
-def test_in_a_build_what_make_wrote_goes_to_kbtf(
-    stand_in: Callable[..., subprocess.CompletedProcess[str]], run_dir: Path
+def test_the_step_of_kbtf_build_stays_its_own(
+    stand_in: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    (run_dir / "build/make.log").touch()
-    old = run_dir / "build/shipped.ko"
-    old.touch()
-    os.utime(old, (1, 1))
+    done = stand_in(KBTF_STEP="cd / && exec kbtf build", MAKEFILES="/its/hook.mk")
 
-    done = stand_in("V=1", ko="../new.ko")
+    assert done.stdout.startswith("make |/its/hook.mk|cd / && exec kbtf build|\n")
 
-    assert done.returncode == 0
-    assert done.stdout == (
-        f"make V=1 cmd_btf_ko= quiet_cmd_btf_ko=\ninput\nkbtf run -v {run_dir}/build/new.ko\n"
+
+SHELLS = [
+    ["dash"],
+    ["dash", "-e"],
+    ["dash", "-eu"],
+    ["bash", "-eu"],
+    ["bash", "--posix"],
+    ["bash", "--posix", "-eu"],
+    ["busybox", "sh"],
+    ["busybox", "sh", "-eu"],
+]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("path", ["/usr/bin:/bin", "/an odd/place:/usr/bin:/bin"])
+@pytest.mark.parametrize("program", ["there", "gone"])
+def test_any_shell_sources_the_configuration(
+    run_dir: Path, shell: list[str], path: str, program: str
+) -> None:
+    """Of dkms 3.2, common.postinst sources it with /bin/sh when any -dkms package is installed."""
+    if shutil.which(shell[0]) is None:
+        missing(f"{shell[0]} is not installed")
+    main(["dkms", "enable", "--root", ".", "--program", str(KBTF)])
+    if program == "gone":
+        Path(DROP_IN[1]).unlink()
+    script = f". {run_dir}/{DROP_IN[0]}\necho alive\n"
+
+    done = subprocess.run(
+        [shutil.which(shell[0]) or "", *shell[1:], "-c", script],
+        env={"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
-
-def test_a_make_that_fails_is_all_there_is(
-    stand_in: Callable[..., subprocess.CompletedProcess[str]], run_dir: Path
-) -> None:
-    (run_dir / "build/make.log").touch()
-
-    done = stand_in(ko="new.ko", code="2")
-
-    assert done.returncode == 2
-    assert "kbtf" not in done.stdout
-
-
-def test_a_kbtf_that_fails_or_is_gone_fails_no_build(
-    stand_in: Callable[..., subprocess.CompletedProcess[str]], run_dir: Path
-) -> None:
-    (run_dir / "build/make.log").touch()
-    (run_dir / "bin/kbtf").write_text('#!/bin/sh\n[ "$1" = --version ]\n')
-    done = stand_in(ko="new.ko")
-    assert done.returncode == 0
-    assert "a module stays without resilient BTF" in done.stderr
-
-    (run_dir / "bin/kbtf").unlink()
-    done = stand_in(ko="new.ko")
-    assert done.returncode == 0
-    assert "bin/kbtf does not run; modules are built without it" in done.stderr
-    assert done.stdout.startswith("make \n")
+    assert (done.returncode, done.stdout) == (0, "alive\n")
+    warned = "odd" in path and shell[0] == "bash"
+    assert ("modules are built without kbtf" in done.stderr) is warned
+    assert len(done.stderr.splitlines()) == warned

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kbtf import Btf, BtfBuilder, Kind, Module
-from kbtf.cli import main
+from kbtf.program import main
 from kbtf.testing import make_base, make_ids, make_module
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kbtf import Module
-from kbtf.cli import main
+from kbtf.program import main
 from shown import block
 
 from . import kdirs
@@ -143,8 +143,8 @@ def test_the_default_goal_and_own_targets(
     assert ("warning" in said) is warned
 
 
-def test_readme_has_the_one_line() -> None:
-    assert block("README.md", "Makefile", HERE_IS) == ONE_LINE
+def test_readme_has_the_one_line(root: Path) -> None:
+    assert f"`{ONE_LINE.splitlines()[-1]}`" in (root / "README.md").read_text()
 
 
 def test_dkms_may_name_the_release_on_the_command_line(module: Path) -> None:
@@ -187,3 +187,44 @@ def test_own_recipes_stay_and_use_the_variable(headers: Path, module: Path, sort
 
     make(module, f"KDIR={headers}", "clean")
     assert set(kdirs.states(module)) == sources
+
+
+def test_the_fragment_is_optional(run_dir: Path) -> None:
+    """For people without kbtf the Makefile calls Kbuild itself."""
+    kdir = kdirs.small_kdir(run_dir / "kdir")
+    (kdir / "Makefile").write_text("modules: ;\n")
+    (run_dir / "Makefile").write_text(block("docs/kbuild.md", "optional"))
+    without = path_without_kbtf()
+
+    def dry(path: str) -> str:
+        command = ["make", "-n", f"KDIR={kdir}"]
+        env = {**os.environ, "PATH": path}
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+
+    assert f"-C {kdir} M={run_dir} modules" in dry(without)
+    assert f"kbtf build -C {kdir}" in dry(f"{Path(sys.executable).parent}:{without}")
+
+
+@pytest.mark.parametrize("where", ["command line", "file", "environment"])
+def test_the_kernel_directory_has_many_names(run_dir: Path, where: str) -> None:
+    """What is on the command line counts, whatever else is set."""
+    lines = "KSRC = /file\n" if where != "environment" else ""
+    (run_dir / "Makefile").write_text(f"{lines}{ONE_LINE}show: ; @echo $(KBTF_KDIR)\n")
+    command = ["make", "-s", "show", *(["KERNEL_PATH=/line"] if where == "command line" else [])]
+
+    said = subprocess.run(
+        command,
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "KDIR": "/env"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert said == {"command line": "/line\n", "file": "/file\n", "environment": "/env\n"}[where]
+
+
+def path_without_kbtf() -> str:
+    """A PATH without kbtf."""
+    return ":".join(
+        name for name in os.environ["PATH"].split(":") if not Path(name, "kbtf").exists()
+    )

@@ -14,126 +14,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import missing
-from kbtf import Btf, BtfBuilder, ElfImage, Kind, Module, read_ids
-from kbtf.testing import ElfSymbol, make_base, make_ids, make_module, write_elf
+from kbtf import Btf, ElfImage, Kind, Module, read_ids
+from kbtf.testing import write_elf
 
+from .resolvable import SAME, SPLIT, as_vmlinux, side_by_side
 from .standins import RESOLVE_BTFIDS, call
 
 if TYPE_CHECKING:
-    from kbtf.testing import Ids
-
-    from .standins import Said
+    pass
 
 pytestmark = pytest.mark.integration
-
-
-def build_base() -> Btf:
-    """Functions f, twice, and struct s, twice."""
-    b = make_base()
-    proto = b.add_func_proto(0)
-    b.add_func("f", proto)
-    b.add_composite(Kind.STRUCT, "s", 4)
-    b.add_func("f", proto)
-    b.add_composite(Kind.STRUCT, "s", 8)
-    return b.build()
-
-
-def build_split() -> bytes:
-    split = BtfBuilder(build_base())
-    split.add_func("g", 3)
-    return split.to_bytes()
-
-
-BASE, SPLIT = build_base().to_bytes(), build_split()
-SET8 = {"k": [("func", "g", 5), ("func", "f", 7), ("func", "gone", 9)]}
-
-
-def all_ids(byte_order: str = "little") -> Ids:
-    """Lists and sets with ids that are there, doubled or missing."""
-    lists = {"l": [("func", "f"), ("func", "nope"), ("struct", "zz"), ("struct", "za")]}
-    sets = {"q": [("func", "g"), ("func", "f")]}
-    return make_ids(lists, sets, SET8, byte_order=byte_order)
-
-
-def with_symbols(*symbols: tuple[str, int, int]) -> bytes:
-    made = tuple(ElfSymbol(name, ".BTF_ids", at, size) for name, at, size in symbols)
-    return write_elf({".BTF_ids": bytes(16), ".BTF": SPLIT}, made)
-
-
-def with_section_field(elf: bytes, name: str, at: int, value: int) -> bytes:
-    """An ELF64 file with 8 bytes of a section's header replaced."""
-    section = ElfImage(elf).section(name)
-    assert section is not None
-    out = bytearray(elf)
-    (start,) = struct.unpack_from("<Q", out, 40)
-    struct.pack_into("<Q", out, start + 64 * section.number + at, value)
-    return bytes(out)
-
-
-def as_vmlinux() -> bytes:
-    """An executable with .BTF_ids at an address, and base BTF."""
-    address = 0xFFFFFFFF82000000
-    made = make_ids(lists={"l": [("func", "f"), ("struct", "s")]}, set8s=SET8)
-    symbols = tuple(s._replace(value=address + s.value) for s in made.symbols)
-    elf = write_elf({".BTF": BASE, ".BTF_ids": made.data}, symbols, elf_type=2)
-    return with_section_field(elf, ".BTF_ids", 16, address)
-
-
-SAME = {
-    "all of it": make_module(btf=SPLIT, ids=all_ids()),
-    "big endian": make_module(btf=SPLIT, ids=all_ids("big"), byte_order="big"),
-    "32 bits": make_module(btf=SPLIT, ids=all_ids(), bits=32),
-    "two kinds with two types each": make_module(
-        btf=SPLIT,
-        ids=make_ids(lists={"l": [("func", "f"), ("func", "x"), ("struct", "s"), ("struct", "x")]}),
-    ),
-    "an empty set": make_module(btf=SPLIT, ids=make_ids(set8s={"k": []})),
-    "a distilled base": make_module(btf=SPLIT, btf_base=BASE, ids=all_ids()),
-    "another kind": with_symbols(("__BTF_ID__enum__e__1", 0, 0)),
-    "a suffix with one underscore": with_symbols(("__BTF_ID__func__na_1", 0, 0)),
-    "a kind alone": with_symbols(("__BTF_ID__func", 0, 0)),
-    "no name": with_symbols(("__BTF_ID__func__", 0, 0)),
-    "a set without name": with_symbols(("__BTF_ID__set__", 0, 8)),
-    "two sets of one name": with_symbols(("__BTF_ID__set__s", 0, 4), ("__BTF_ID__set__s", 4, 4)),
-    "101 slots": make_module(btf=SPLIT, ids=make_ids(lists={"l": [("func", "f")] * 101})),
-    "outside the section": with_symbols(
-        ("__BTF_ID__func__zz__1", 0, 0),
-        ("__BTF_ID__func__f__2", 16, 0),
-        ("__BTF_ID__func__a__3", 4, 0),
-    ),
-    "no BTF": make_module(ids=all_ids()),
-    "no ids": make_module(btf=SPLIT),
-    "no symbols": with_symbols(),
-    "other symbols only": with_symbols(("foo", 0, 0)),
-    "not ELF": b"garbage" * 10,
-    "empty": b"",
-    "a compressed section": with_section_field(
-        make_module(btf=SPLIT, ids=all_ids(), sections={".debug_info": bytes(32)}),
-        ".debug_info",
-        8,
-        1 << 11,
-    ),
-}
-
-
-@pytest.fixture
-def there(run_dir: Path) -> Path:
-    """The current directory, with base.btf."""
-    (run_dir / "base.btf").write_bytes(BASE)
-    return run_dir
-
-
-def side_by_side(tool: Path, elf: bytes, *options: object) -> tuple[Said, bytes]:
-    """What both make of an ELF file, once it is known to be the same."""
-    results = []
-    for program in (tool, RESOLVE_BTFIDS):
-        Path("x.ko").write_bytes(elf)
-        said = call(program, *options, "x.ko")
-        results.append((said, Path("x.ko").read_bytes()))
-    (theirs, their_file), (ours, our_file) = results
-    assert (ours.code, ours.out, ours.words) == (theirs.code, theirs.out, theirs.words)
-    assert our_file == their_file
-    return ours, our_file
 
 
 @pytest.mark.parametrize("state", ["unresolved", "distilled"])
@@ -309,68 +199,6 @@ def test_wrong_options_end_with_the_usage(
     assert [line for line in ours.err if "Error" in line] == errors
 
 
-REFUSED = {
-    "a slot that is not aligned": with_symbols(("__BTF_ID__func__f__1", 2, 0)),
-    "a set that is longer than the section": with_symbols(("__BTF_ID__set__s", 0, 400)),
-    "a kind that only begins like one": with_symbols(("__BTF_ID__structs__f__1", 0, 0)),
-    "BTF that is cut short": make_module(btf=SPLIT[:-4], ids=all_ids()),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_where_the_original_would_write_nonsense_nothing_is_written(case: str, there: Path) -> None:
-    Path("x.ko").write_bytes(REFUSED[case])
-    said = call(RESOLVE_BTFIDS, "-b", "base.btf", "x.ko")
-    assert said.code == 255
-    assert said.words[-1].startswith("FAILED")
-    assert Path("x.ko").read_bytes() == REFUSED[case]
-
-
-def test_resolved_ids_are_left_alone(there: Path) -> None:
-    Path("x.ko").write_bytes(SAME["all of it"])
-    assert call(RESOLVE_BTFIDS, "-b", "base.btf", "x.ko").code == 0
-    resolved = Path("x.ko").read_bytes()
-
-    again = call(RESOLVE_BTFIDS, "-b", "base.btf", "x.ko")
-
-    assert (again.code, again.words) == (0, [])
-    assert again.err == [
-        "kbtf-resolve-btfids: x.ko: .BTF_ids is resolved already, nothing is changed"
-    ]
-    assert Path("x.ko").read_bytes() == resolved
-
-
-def test_ids_of_another_base_are_refused_and_left_alone(there: Path) -> None:
-    Path("x.ko").write_bytes(SAME["all of it"])
-    call(RESOLVE_BTFIDS, "-b", "base.btf", "x.ko")
-    resolved = Path("x.ko").read_bytes()
-    other = make_base()
-    other.add_float("new", 8)
-    proto = other.add_func_proto(0)
-    other.add_func("f", proto)
-    other.add_composite(Kind.STRUCT, "s", 4)
-    other.add_func("padding", proto)
-    Path("other.btf").write_bytes(other.to_bytes())
-
-    said = call(RESOLVE_BTFIDS, "-b", "other.btf", "x.ko")
-
-    assert said.code == 255
-    assert "FAILED" in said.words[-1]
-    assert Path("x.ko").read_bytes() == resolved
-
-
-def test_fatal_warnings_fail_before_anything_is_written(there: Path) -> None:
-    elf = SAME["all of it"]
-    Path("x.ko").write_bytes(elf)
-    said = call(RESOLVE_BTFIDS, "--fatal_warnings", "-b", "base.btf", "x.ko")
-    assert said.code == 255
-    assert "WARN: resolve_btfids: unresolved symbol nope" in said.words
-    assert Path("x.ko").read_bytes() == elf
-
-    Path("x.ko").write_bytes(make_module(btf=SPLIT, ids=make_ids(lists={"l": [("func", "g")]})))
-    assert call(RESOLVE_BTFIDS, "--fatal_warnings", "-b", "base.btf", "x.ko").code == 0
-
-
 def test_a_kernel_image_serves_as_base_too(corpus: Path, corpus_base: Btf, run_dir: Path) -> None:
     xz = shutil.which("xz")
     assert xz
@@ -389,8 +217,8 @@ SLOW = {
     "elftools",
     "importlib.metadata",
     "json",
-    "kbtf.elf.payload",
-    "kbtf.host",
+    "kbtf.kernel.boot_image",
+    "kbtf.hooks",
     "kbtf.plugins",
     "logging",
     "lzma",
@@ -406,8 +234,8 @@ SLOW = {
 def test_nothing_slow_is_imported(there: Path) -> None:
     Path("x.ko").write_bytes(SAME["all of it"])
     code = (
-        "import sys; from kbtf.kbuild.resolve_btfids import main\n"
-        "code = main(['-b', 'base.btf', 'x.ko'])\n"
+        "import sys; from kbtf.kbuild.resolver import run\n"
+        "code = run(['-b', 'base.btf', 'x.ko'])\n"
         "print(*sys.modules); sys.exit(code)"
     )
     said = call(sys.executable, "-P", "-c", code)

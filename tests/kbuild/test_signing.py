@@ -9,7 +9,7 @@ import pytest
 
 from conftest import missing
 from kbtf import Module
-from kbtf.cli import main
+from kbtf.program import main
 from oracles.build import Missing, need
 from signing import make_pair, modinfo, verifies
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Clones and builds that the tests of Meson projects share, for a Kbuild build takes seconds."""
 
 from __future__ import annotations

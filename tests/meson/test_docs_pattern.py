@@ -61,9 +61,3 @@ def test_the_pattern_builds(which: str, headers: Path, tmp_path: Path) -> None:
     (installed,) = project.install("--tags", "kmod")
     assert installed.endswith("/updates/hello.ko")
     assert project.compile() == []
-
-
-def test_the_oldest_meson_is_documented() -> None:
-    text = (projects.ROOT / PAGE).read_text()
-    for version, what in ((OLDEST, "an installed kbtf"), (projects.OLDEST, "kbtf as a subproject")):
-        assert f"| {what} | {version.rpartition('.')[0]} |" in text

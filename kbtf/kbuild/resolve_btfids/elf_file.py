@@ -1,29 +1,34 @@
-"""The ELF file whose ids are resolved, and what is said of it in the words of resolve_btfids."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The ELF file whose ids are resolved, with the messages of resolve_btfids about it."""
 
 from __future__ import annotations
 
 import mmap
 import os
+from typing import TYPE_CHECKING
 
-from kbtf.btf_ids import SECTION, ids_mismatch, read_ids, resolve_ids
-from kbtf.elf.image import SHT_SYMTAB, ElfImage
+from kbtf.elf.format import SHT_SYMTAB
+from kbtf.elf.image import ElfImage
 from kbtf.errors import BtfIdsError, ElfError
-from kbtf.kbuild.console import Failure, say, worded
-from kbtf.kbuild.load import load_split
+from kbtf.ids.btf_ids import SECTION, read_ids
+from kbtf.ids.resolve import ids_mismatch, resolve_ids
+from kbtf.kbuild.console import Failure
+from kbtf.kbuild.resolve_btfids.input import load_split
+from kbtf.say import complain
 
-TYPE_CHECKING = False  # importing typing would cost a build more than the work
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kbtf.btf.btf import Btf
-    from kbtf.btf_ids import BtfIds, Resolution
-    from kbtf.kbuild.resolve_options import Options
+    from kbtf.ids.btf_ids import BtfIds
+    from kbtf.ids.resolve import Resolution
+    from kbtf.kbuild.resolve_btfids.options import Options
 
 PROGRAM = "kbtf-resolve-btfids"
 
 
 def read_elf(path: str) -> mmap.mmap | bytes:
-    """The contents of a file that may be written, as the original demands.
+    """The contents of a file, which must be writable, as the original requires.
 
     They are mapped: a vmlinux with DWARF has hundreds of megabytes.
     """
@@ -38,7 +43,7 @@ def read_elf(path: str) -> mmap.mmap | bytes:
 
 
 def open_image(data: mmap.mmap | bytes, options: Options) -> ElfImage:
-    """The ELF file; Failure if it is none."""
+    """The ELF file; Failure if it is not one."""
     try:
         image = ElfImage(data)
     except ElfError as error:
@@ -46,7 +51,7 @@ def open_image(data: mmap.mmap | bytes, options: Options) -> ElfImage:
         raise Failure("FAILED cannot get shdr str ndx", words) from error
     if options.verbose > 1:
         for s in image.sections[1:]:
-            say(
+            complain(
                 f"section({s.number}) {s.name}, size {s.size}, link {s.link}, "
                 f"flags {s.flags:x}, type={s.type}"
             )
@@ -54,58 +59,73 @@ def open_image(data: mmap.mmap | bytes, options: Options) -> ElfImage:
 
 
 def has_ids(image: ElfImage) -> bool:
-    """Whether there is something to resolve; it need not be much."""
+    """Whether there is anything to resolve."""
     has_symbols = any(s.type == SHT_SYMTAB for s in image.sections)
     return has_symbols and image.section(SECTION) is not None
 
 
-def collect(image: ElfImage, options: Options) -> BtfIds | None:
-    """The ids that the symbols speak of; Failure in the original's words."""
-    if options.verbose:
-        from kbtf.kbuild.wording import symbols_added
+def collect(image: ElfImage, options: Options, longest: int | None = None) -> BtfIds | None:
+    """The ids that the symbols describe; Failure in the original's words.
 
-        for line in symbols_added(image):
-            say(line)
+    *longest* is the most bytes in a name, including its suffix.
+    """
+    if options.verbose:
+        from kbtf.kbuild.resolve_btfids.messages import symbols_added
+
+        for line in symbols_added(image, longest):
+            complain(line)
+    if longest is not None:
+        from kbtf.kbuild.resolve_btfids.messages import long_name
+
+        if (name := long_name(image, longest)) is not None:
+            raise Failure(f"FAILED to parse symbol name: {name}")
     try:
-        return read_ids(image)
+        ids = read_ids(image)
     except (BtfIdsError, ElfError) as error:
-        from kbtf.kbuild.wording import collect_failure, patch_failure
+        from kbtf.kbuild.resolve_btfids.messages import collect_failure, patch_failure
 
         cause = f"{PROGRAM}: {options.elf}: {error}"
         words = collect_failure(image)
         if words is not None:
             raise Failure(*words, cause) from error
-        # The original finds this out last, when it has warned of everything else.
+        # The original detects this last, after all other warnings.
         named = None if image.section(".BTF.base") else options.values.get("btf_base")
         btf = load_split(options.values.get("btf") or options.elf, named)
         raise Failure(*patch_failure(image, btf), cause) from error
+    for oddity in ids.oddities if ids else ():
+        complain(f"{PROGRAM}: warning: {options.elf}: {SECTION}: {oddity}")
+    return ids
 
 
 def resolve(ids: BtfIds, btf: Btf, image: ElfImage, options: Options) -> Resolution:
-    """Fill in the ids, and say what the original says of it."""
+    """Fill in the ids, and print the original's messages."""
     resolution = resolve_ids(ids, btf)
-    lines: Iterable[str] = map(worded, resolution.warnings)
+    lines: Iterable[str] = ()
     if options.verbose:
-        from kbtf.kbuild.wording import patching
+        from kbtf.kbuild.resolve_btfids.messages import patching
 
         lines = patching(image, btf, resolution)
+    elif resolution.warnings:
+        from kbtf.kbuild.resolve_btfids.messages import worded
+
+        lines = map(worded, resolution.warnings)
     for line in lines:
-        say(line)
+        complain(line)
     return resolution
 
 
 def was_resolved(ids: BtfIds) -> bool:
-    """Whether an earlier run filled in ids; sets without members do not tell, and need nothing."""
+    """Whether an earlier run filled in ids; empty sets do not show it, and need nothing."""
     return bool(ids.id_words) and ids.is_resolved
 
 
 def leave_resolved(ids: BtfIds, btf: Btf, path: str) -> int:
-    """Nothing is changed; Failure if the ids are not those of *btf*."""
+    """Leave the file unchanged; Failure if the ids are not those of *btf*."""
     why = ids_mismatch(ids, btf)
     if why:
         raise Failure(
             f"FAILED: {path}: .BTF_ids: is resolved already, but not against this BTF: {why}; "
             "link the file anew"
         )
-    say(f"{PROGRAM}: {path}: .BTF_ids is resolved already, nothing is changed")
+    complain(f"{PROGRAM}: {path}: .BTF_ids is already resolved; nothing changes")
     return 0

@@ -1,8 +1,9 @@
-"""The options of resolve_btfids, read as the kernel's own parser reads them.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The options of resolve_btfids, parsed like the kernel's own parser does.
 
 Source: tools/lib/subcmd/parse-options.c and tools/bpf/resolve_btfids/main.c, 6.1 to 7.1.  A value
-stands behind its option or after ``=``, a long option may be cut short where that is not
-ambiguous, and the first word that is no option ends them.
+follows its option or ``=``, a long option may be abbreviated if that is not ambiguous, and the
+first word that is not an option ends them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _USAGE = """
 
 
 class Options:
-    """What was asked for; *elf* is the one file."""
+    """The parsed options; *elf* is the file."""
 
     __slots__ = ("elf", "flags", "values", "verbose")
 
@@ -44,7 +45,7 @@ class Options:
 
 
 def parse(args: list[str]) -> Options:
-    """Read the command line; Failure with the usage and its exit code if it makes no sense."""
+    """Parse the command line; Failure with the usage and its exit code if it is invalid."""
     options = Options()
     words = list(args)
     while words and words[0].startswith("-") and words[0] != "-":
@@ -115,4 +116,4 @@ def _read_short(letters: str, words: list[str], options: Options) -> None:
 
 
 def _usage(*lines: str) -> Failure:
-    return Failure(*lines, _USAGE, code=USAGE_CODE)
+    return Failure(*lines, *_USAGE.split("\n"), code=USAGE_CODE)
