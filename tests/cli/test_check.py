@@ -1,9 +1,9 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """``kbtf check``, ``kbtf relocate`` and ``kbtf undistill`` as commands."""
 
 from __future__ import annotations
 
 import json
-import lzma
 import shutil
 import struct
 from pathlib import Path
@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from kbtf import Btf, BtfBuilder, ElfImage, Kind, Module, distill, relocate
-from kbtf.cli import main
+from kbtf.program import main
 from kbtf.testing import make_base, make_ids, make_module
 
 RELEASE = "6.12.0-test"
@@ -58,7 +58,9 @@ def module(own: Path, run_dir: Path) -> Path:
     s.add_func("act", proto)
     s.add_func("use", proto)
     path = run_dir / "tiny.ko"
-    path.write_bytes(make_module(btf=s.build().to_bytes(), ids=KFUNCS, release=RELEASE))
+    versions = {"__versions": b"\x12\x34\x56\x78".ljust(8, b"\0") + b"printk".ljust(56, b"\0")}
+    made = make_module(btf=s.build().to_bytes(), ids=KFUNCS, release=RELEASE, sections=versions)
+    path.write_bytes(made)
     assert main(["run", "-q", "--base", str(own), str(path)]) == 0
     return path
 
@@ -100,7 +102,11 @@ def test_json_tells_apart_the_btf_and_the_loading(
         "refused",
         "loads without BTF",
     )
-    assert [f["code"] for f in row["findings"]] == ["embedded-resized", "kfuncs-lost"]
+    assert [f["code"] for f in row["findings"]] == [
+        "embedded-resized",
+        "kfuncs-lost",
+        "symbols-unchecked",
+    ]
 
 
 def test_tap_junit_and_html_say_the_same(
@@ -129,6 +135,20 @@ def test_a_module_that_cannot_be_read_does_not_stop_the_others(
     assert "not an ELF file" in out
     assert "no such file" in out
     assert "1 ok, 0 warnings, 0 rejected, 2 unknown" in out
+
+
+@pytest.mark.parametrize("place", ["R/vmlinuz", "R/vmlinux", "boot/vmlinuz-R", "R/build/vmlinux"])
+def test_a_kernel_is_found_where_distributions_keep_it(
+    place: str, corpus: Path, module: Path, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fedora, and Debian since 7.3, keep vmlinuz in /lib/modules/R."""
+    kernel = run_dir / "modules" / place.replace("R", "6.12.117")
+    kernel.parent.mkdir(parents=True)
+    shutil.copy(corpus / "base/6.12.117.btf", kernel)
+
+    assert check("--kernel", "modules", module) in (0, 1)
+
+    assert "no kernel in this directory" not in capsys.readouterr().err
 
 
 def test_a_kernel_that_is_not_there_is_an_error_of_its_own(
@@ -239,8 +259,9 @@ def test_undistill_leaves_every_other_section(module: Path, own: Path) -> None:
 
     after = ElfImage(Path("out.ko").read_bytes())
     for section in before.sections:
-        if section.name not in (".BTF", ".BTF.base", ".BTF_ids"):
-            assert after.sections[section.number] == section
+        if section.name not in (".BTF", ".BTF.base", ".BTF_ids", ".shstrtab"):
+            found = after.sections[section.number]
+            assert found._replace(offset=section.offset) == section
             assert after.contents(after.sections[section.number]) == before.contents(section)
 
 
@@ -281,9 +302,38 @@ def test_the_demo_module_on_the_corpus_kernels(
     demo = root / "kbtf" / "demo"
     module = shutil.copy(demo / "kfunc_module.ko", run_dir)
     assert main(["run", "-q", "--base", str(demo / "vmlinux.btf.xz"), str(module)]) == 0
-    (run_dir / "bases").mkdir()
-    for path in (corpus / "base").glob("*.xz"):
-        (run_dir / "bases" / path.stem).write_bytes(lzma.decompress(path.read_bytes()))
 
-    assert check("--kernel", "bases", module) == 0
-    assert "3 kernels" in capsys.readouterr().out
+    assert check("--kernel", corpus / "base", module) == 0
+    assert "4 kernels" in capsys.readouterr().out
+
+
+def test_a_file_that_is_no_kernel_is_passed_over(
+    root: Path, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = root / "kbtf" / "demo"
+    module = shutil.copy(demo / "kfunc_module.ko", run_dir)
+    base = str(shutil.copy(demo / "vmlinux.btf.xz", run_dir / "vmlinux.btf.xz"))
+    assert main(["run", "-q", "--base", base, str(module)]) == 0
+    (run_dir / "boot").mkdir()
+    shutil.copy(base, run_dir / "boot")
+    (run_dir / "boot/vmlinuz-6.0-rescue").write_text("no kernel\n")
+    capsys.readouterr()
+
+    assert check("--kernel", "boot", module) == 0
+
+    said = capsys.readouterr()
+    assert "boot/vmlinuz-6.0-rescue" in said.err
+    assert "passed over" in said.err
+    assert " ok" in said.out
+
+
+def test_the_advice_for_a_missing_kernel_is_an_option_of_check(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_dir / "tiny.ko").write_bytes(make_module(release="9.9.9-gone"))
+
+    assert check("tiny.ko") == 4
+
+    said = capsys.readouterr()
+    assert "with --kernel" in said.out
+    assert "--base" not in said.out

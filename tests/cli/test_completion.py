@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from conftest import missing
-from kbtf.cli import COMMANDS
-from kbtf.cli._inventory import inventory
-from kbtf.cli.completion import script
+from kbtf.cli.command import COMMANDS
+from kbtf.cli.commands.completion import script
+from kbtf.cli.inventory import inventory
 
 ZSH = """\
 PS1='re''ady> '; unsetopt zle_bracketed_paste; LISTMAX=1000

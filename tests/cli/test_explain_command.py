@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """``kbtf explain``: what it reads, what it prints, its exit codes."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbtf import Btf, BtfBuilder, Kind, distill
-from kbtf.cli import main
+from kbtf.program import main
 from kbtf.testing import make_base, make_module
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def test_a_type_that_is_not_there_is_a_negative_answer(
 
     assert main(["explain", path, "struct priv"]) == 1
     assert capsys.readouterr().out == (
-        "struct priv is not in .BTF.base: it is in the module's .BTF itself, as STRUCT\n"
+        "'struct priv' is not in .BTF.base: it is in the module's .BTF itself, as STRUCT\n"
     )
     assert main(["explain", path, "sk_buff", "--json"]) == 1
     document = json.loads(capsys.readouterr().out)

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import kbtf
-from kbtf.cli import COMMANDS, main
-from kbtf.cli._inventory import inventory
+from kbtf.cli.command import COMMANDS
+from kbtf.cli.inventory import inventory
+from kbtf.program import main
 
 KBTF = str(Path(sys.executable).with_name("kbtf"))
 DEMO = Path(kbtf.__file__).parent / "demo"
@@ -35,7 +36,7 @@ def run(*args: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_says_what_it_does_and_shows_how(name: str) -> None:
-    module = import_module(f"kbtf.cli.{name}")
+    module = import_module(f"kbtf.cli.commands.{name}")
 
     assert module.DESCRIPTION.strip().endswith((".", '."'))
     assert not module.DESCRIPTION.endswith("\n")
@@ -54,7 +55,7 @@ def test_help_is_as_wide_as_the_terminal(
     assert main([name, "--help"]) == 0
 
     shown = capsys.readouterr().out
-    example = import_module(f"kbtf.cli.{name}").EXAMPLE
+    example = import_module(f"kbtf.cli.commands.{name}").EXAMPLE
     assert f"example:\n{example}\n" in shown
     # what is one word cannot be shorter: a list of choices, a usage that a command writes itself
     text = shown.replace(example, "").partition("\n\n")[2]
@@ -63,14 +64,19 @@ def test_help_is_as_wide_as_the_terminal(
 
 
 @pytest.mark.parametrize("command", inventory(), ids=lambda command: command.name)
-def test_every_option_is_explained(command: kbtf.cli._inventory.Command) -> None:
-    assert [option.flags for option in command.options if not option.help] == []
+def test_every_option_and_argument_is_explained(command: kbtf.cli.inventory.Command) -> None:
+    assert [option for option in command.arguments if not option.help] == []
 
 
 def test_help_of_a_command_with_json_names_its_schema() -> None:
     for command in inventory():
         shown = run(command.name, "--help").stdout.decode()
         assert (f"'kbtf schema {command.name}'" in shown) == command.json, command.name
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])
+def test_help_has_no_value_that_is_none(words: list[str]) -> None:
+    assert b"None" not in run(*words, "--help").stdout
 
 
 def test_kbtf_alone_says_what_to_do_next() -> None:
@@ -100,6 +106,10 @@ def test_kbtf_alone_says_what_to_do_next() -> None:
         (["run", "--bsae"], "unknown option --bsae (did you mean --base?); see 'kbtf run --help'"),
         (["run", "-X"], "unknown option -X; see 'kbtf run --help'"),
         (["show", "--xyzzy", "m.ko"], "unknown option --xyzzy; see 'kbtf show --help'"),
+        (
+            ["run", "-j", "x"],
+            "argument -j/--jobs: 'x' is not a number of jobs; see 'kbtf run --help'",
+        ),
         (["demo", "more"], "too many arguments: more; see 'kbtf demo --help'"),
         (["--debug"], "no command is given; see 'kbtf --help'"),
     ],

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from conftest import missing
-from kbtf.cli import COMMANDS
-from kbtf.cli._inventory import inventory
+from kbtf.cli.command import COMMANDS
+from kbtf.cli.inventory import inventory
 
 MANUAL = Path(sys.prefix) / "share/man/man1"
 

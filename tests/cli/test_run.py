@@ -1,72 +1,22 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """``kbtf run`` on small modules: what each gets, what stays, what is said."""
 
 from __future__ import annotations
 
-import json
 import os
 import struct
-import subprocess
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from kbtf import Btf, BtfBuilder, Kind, Module, distill, read_ids, resolve_ids
-from kbtf.cli import main
+from cli.runs import KFUNCS, RELEASE, SLEEPABLE, TRUSTED, kfuncs_on, make_kernel, run, write_module
+from kbtf import BtfBuilder, ElfImage, Kind, Module, distill, read_ids, resolve_ids
+from kbtf.program import main
 from kbtf.testing import make_base, make_ids, make_module
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from kbtf.testing import Ids
-
-RELEASE = "6.12.0-test"
-SLEEPABLE, TRUSTED = 0x20, 0x10
-
-
-class Kernel(NamedTuple):
-    """A kernel's BTF in a file, and in memory."""
-
-    path: Path
-    btf: Btf
-
-
-@pytest.fixture
-def kernel(run_dir: Path) -> Kernel:
-    return make_kernel(run_dir)
-
-
-def make_kernel(folder: Path, members: tuple[str, ...] = ("btf_data", "btf_base_data")) -> Kernel:
-    base = make_base(module_members=members)
-    base.add_composite(Kind.STRUCT, "list_head", 16)
-    base.add_ref(Kind.PTR, 3)
-    path = folder / "vmlinux.btf"
-    path.write_bytes(base.to_bytes())
-    return Kernel(path, base.build())
-
-
-def kfuncs_on(base: Btf) -> Btf:
-    """Two kfuncs, one with a pointer to a struct of the kernel; ids against their order."""
-    s = BtfBuilder(base)
-    proto = s.add_func_proto(1, [("head", 4)])
-    s.add_func("do_sleep", proto)
-    s.add_func("do_add", proto)
-    return s.build()
-
-
-KFUNCS = make_ids(set8s={"kfuncs": [("func", "do_add", TRUSTED), ("func", "do_sleep", SLEEPABLE)]})
-
-
-def write_module(
-    folder: Path, btf: Btf | None, ids: Ids | None = KFUNCS, *, intree: bool = False
-) -> Path:
-    data = btf.to_bytes() if btf is not None else None
-    path = folder / "tiny.ko"
-    path.write_bytes(make_module(btf=data, ids=ids, release=RELEASE, intree=intree))
-    return path
-
-
-def run(*args: object) -> int:
-    return main(["run", *map(str, args)])
+    from cli.runs import Kernel
 
 
 def test_an_out_of_tree_module_gets_a_base_and_ids_on_it(kernel: Kernel, run_dir: Path) -> None:
@@ -201,7 +151,7 @@ def test_an_in_tree_module_keeps_plain_split_btf_unless_always(
 
 @pytest.mark.parametrize(
     ("members", "words"),
-    [(("btf_data",), "cannot relocate"), (("name",), "takes no module BTF")],
+    [(("btf_data",), "cannot relocate"), (("name",), "accepts no module BTF")],
 )
 def test_a_kernel_that_cannot_relocate_gets_plain_split_btf_and_says_so(
     members: tuple[str, ...], words: str, run_dir: Path, capsys: pytest.CaptureFixture[str]
@@ -242,6 +192,33 @@ def test_a_module_that_refers_to_nothing_gets_a_pinned_type(kernel: Kernel, run_
     assert (module.btf_ids or b"")[8:12] == struct.pack("<I", 5)
 
 
+def test_sections_that_nobody_knows_are_kept(run_dir: Path) -> None:
+    base = make_base().build()
+    Path("vmlinux").write_bytes(base.to_bytes())
+    split = BtfBuilder(base)
+    split.add_func("f", split.add_func_proto(1))
+    others = {".BTF.inline": b"inline sites", ".BTF.extra": b"more"}
+    Path("m.ko").write_bytes(make_module(btf=split.to_bytes(), sections=others))
+
+    assert main(["run", "-q", "--base", "vmlinux", "m.ko"]) == 0
+
+    image = ElfImage(Path("m.ko").read_bytes())
+    assert image.data(".BTF.base")
+    assert {name: image.data(name) for name in others} == others
+
+
+def test_the_module_with_the_kernels_own_btf_is_skipped(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = make_module(name="btf_vmlinux", btf=make_base().to_bytes())
+    Path("btf_vmlinux.ko").write_bytes(before)
+
+    assert main(["run", "--base", "btf_vmlinux.ko", "btf_vmlinux.ko"]) == 0
+
+    assert "skipped: contains the kernel's own BTF" in capsys.readouterr().out
+    assert Path("btf_vmlinux.ko").read_bytes() == before
+
+
 def test_without_dwarf_and_btf_a_module_is_skipped(
     kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,133 +253,15 @@ def test_a_plain_list_of_a_distilled_module_is_warned_of(
     assert [line.split("list ")[1].split(":")[0] for line in warned] == ["my_ids", "my_dtor_ids"]
 
 
-def test_output_goes_to_a_file_or_folder_and_the_module_stays(
-    kernel: Kernel, run_dir: Path
-) -> None:
-    path = write_module(run_dir, kfuncs_on(kernel.btf))
-    before = path.read_bytes()
-    (run_dir / "out").mkdir()
-
-    assert run("--base", kernel.path, "-o", "new.ko", path) == 0
-    assert run("--base", kernel.path, "-o", "out", path) == 0
-
-    assert path.read_bytes() == before
-    assert Module.open("new.ko").has_btf_base
-    assert (run_dir / "out/tiny.ko").read_bytes() == (run_dir / "new.ko").read_bytes()
-
-
-def test_two_modules_do_not_go_to_one_file(
-    kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write_module(run_dir, kfuncs_on(kernel.btf))
-
-    assert run("--base", kernel.path, "-o", "one.ko", path, path) == 2
-    assert run("--base", kernel.path, "-o", f"{run_dir}/", path, path) == 2
-    assert "one file" in capsys.readouterr().err
-
-
-def test_a_dry_run_writes_nothing(
-    kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write_module(run_dir, kfuncs_on(kernel.btf))
-    before = path.read_bytes()
-
-    assert run("--base", kernel.path, "--dry-run", path) == 0
-
-    assert path.read_bytes() == before
-    assert ".BTF.base" in capsys.readouterr().out
-
-
-def test_a_depfile_names_what_the_output_depends_on(kernel: Kernel, run_dir: Path) -> None:
-    path = write_module(run_dir, kfuncs_on(kernel.btf))
-    spaced = path.rename(run_dir / "a b$c#d.ko")
-    (run_dir / "kbtf.toml").write_text("distill = 'always'\n")
-    (run_dir / "pass.py").write_text("")
-
-    args = ("--base", kernel.path, "-p", "./pass.py", "--depfile", "out.d", "-o", "out.ko")
-    assert run(*args, spaced.name) == 0
-
-    rule = (run_dir / "out.d").read_text()
-    escaped = "a\\ b$$c\\#d.ko"
-    assert rule == f"out.ko: {escaped} {kernel.path} kbtf.toml ./pass.py\n"
-    (run_dir / "Makefile").write_text("include out.d\nout.ko:\n\t@echo $(notdir $^)\n")
-    os.utime(spaced, (2**31, 2**31))
-    made = subprocess.run(["make", "out.ko"], capture_output=True, text=True, check=True)
-    assert made.stdout.split()[-3:] == ["vmlinux.btf", "kbtf.toml", "pass.py"]
-
-
-def test_json_tells_what_was_done(
-    kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write_module(run_dir, kfuncs_on(kernel.btf))
-
-    assert run("--base", kernel.path, "--json", path, "missing.ko") == 3
-
-    done, missing = json.loads(capsys.readouterr().out)["modules"]
-    assert done["module"] == str(path)
-    assert done["status"] == "done"
-    assert done["release"] == RELEASE
-    assert done["base"] == str(kernel.path)
-    assert done["btf"]["types"] == 4
-    assert done["btf_base"]["types"] == 2
-    assert (done["ids"], done["sets"]) == (2, 1)
-    assert missing["status"] == "failed"
-    assert "missing.ko" in missing["reason"]
-
-
 def test_kbtf_base_stands_between_command_line_and_configuration(
     kernel: Kernel, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_module(run_dir, kfuncs_on(kernel.btf))
-    (run_dir / "kbtf.toml").write_text("base = 'nowhere'\n")
-    assert run(path) == 3
+    (run_dir / "ci.toml").write_text("base = 'nowhere'\n")
+    assert run("--config", "ci.toml", path) == 3
     monkeypatch.setenv("KBTF_BASE", str(kernel.path))
-    assert run("--dry-run", path) == 0
+    assert run("--config", "ci.toml", "--dry-run", path) == 0
     assert run("--base", "nowhere", path) == 3
-
-
-def test_a_signed_module_is_refused_unless_its_signature_may_go(
-    kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write_module(run_dir, kfuncs_on(kernel.btf))
-    # struct module_signature: algo, hash, id_type, two lengths, padding, sig_len
-    info = struct.pack(">5B3xI", 0, 0, 2, 0, 0, 7)
-    signed = path.read_bytes() + b"PKCS#7!" + info + b"~Module signature appended~\n"
-    path.write_bytes(signed)
-
-    assert run("--base", kernel.path, path) == 3
-    assert "signed" in capsys.readouterr().err
-    assert path.read_bytes() == signed
-
-    assert run("--base", kernel.path, "--strip-signature", path) == 0
-    assert b"PKCS#7!" not in path.read_bytes()
-    assert Module.open(str(path)).has_btf_base
-
-
-@pytest.mark.parametrize(
-    ("suffix", "pack", "unpack"),
-    [
-        (".gz", ["gzip", "-n"], ["gzip", "-dc"]),
-        (".xz", ["xz", "--check=crc32"], ["xz", "-dc"]),
-        (".zst", ["zstd", "-q", "--rm"], ["zstd", "-qdc"]),
-    ],
-)
-def test_a_compressed_module_is_written_back_in_its_compression(
-    suffix: str, pack: list[str], unpack: list[str], kernel: Kernel, run_dir: Path
-) -> None:
-    path = write_module(run_dir, kfuncs_on(kernel.btf))
-    subprocess.run([*pack, path], check=True)
-    packed = path.with_name(path.name + suffix)
-    again = write_module(run_dir, kfuncs_on(kernel.btf))
-    run("--base", kernel.path, again)
-
-    assert run("--base", kernel.path, packed) == 0
-
-    unpacked = subprocess.run([*unpack, packed], check=True, capture_output=True).stdout
-    assert unpacked == again.read_bytes()
-    first = packed.read_bytes()
-    assert run("--base", kernel.path, packed) == 0
-    assert packed.read_bytes() == first
 
 
 def test_a_base_of_another_release_is_refused_unless_allowed(
@@ -434,3 +293,14 @@ def test_a_base_of_unknown_release_that_does_not_fit_is_refused(
     assert run("--base", other, path) == 3
     assert "does not fit the base" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_stripped_symbols_of_unresolved_ids_are_said(
+    kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The BTF is made all the same; the kfuncs of the module will not be there."""
+    path = write_module(run_dir, kfuncs_on(kernel.btf), KFUNCS._replace(symbols=()))
+
+    assert run("--base", kernel.path, path) == 0
+
+    assert ".BTF_ids: its symbols were stripped" in capsys.readouterr().err

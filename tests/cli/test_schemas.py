@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -19,11 +20,12 @@ import kbtf
 from bpf.objects import Function, compile_c, make_kmod, make_vmlinux
 from conftest import missing
 from kbtf import BtfBuilder, Kind, distill, open_btf
-from kbtf.cli._inventory import inventory
-from kbtf.cli.schema import FOLDER, names
+from kbtf.cli.commands.schema import FOLDER, names
+from kbtf.cli.inventory import inventory
 from kbtf.testing import make_base, make_module
 from kbuild.kdirs import small_kdir
 from oracles.build import Missing
+from real import encoding_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +65,8 @@ CASES = (
     Case("plugins", "plugins --json"),
     Case("plugins-trace", "plugins --json --base base.btf --trace plain.ko none.ko"),
     Case("plugins-trace", "plugins --json --base base.btf --trace no.ko", 3),
+    Case("encode", "encode --json --base case.btf -o new.btf case.ko"),
+    Case("encode", "encode --json --base case.btf -o new.btf rust.ko"),
     Case("doctor", "doctor --json -C empty", 1),
     Case("doctor", "doctor --json -C kdir --pahole ./pahole"),
     Case("explain", "explain --json done.ko"),
@@ -70,13 +74,17 @@ CASES = (
     Case("explain", "explain --json own.ko"),
     Case("dump", "dump --format json done.ko"),
     Case("dump", "dump --format json base.btf"),
+    Case("status", "status --json --root root", 1),
     Case("stats", "stats --json done.ko plain.ko"),
     Case("stats", "stats --json none.ko"),
     Case("dkms", "dkms status --json --root empty", 1),
     Case("dkms", "dkms status --json --root enabled"),
     Case("kfuncs", "kfuncs --json --base base.btf plain.ko done.ko none.ko", 1),
     Case("kfuncs", "kfuncs --json --base small.btf a.ko"),
+    Case("kfuncs", "kfuncs --json --against small.btf small.btf"),
+    Case("kfuncs-compare", "kfuncs --json --compare a.ko small.btf --base small.btf", 1),
     Case("ksyms", "ksyms --json --base small.btf --module a.ko p.o", 1),
+    Case("ksyms", "ksyms --json --base small.btf --base small.btf --module a.ko p.o", 1),
     Case("ksyms", "ksyms --json --loader light --base small.btf --module a.ko p.o", 1),
 )
 
@@ -113,6 +121,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "signed.ko").write_bytes(done + b"PKCS#7!" + info + b"~Module signature appended~\n")
     kernels(folder)
     machine(folder)
+    cases = encoding_cases()
+    shutil.copy(cases / "base.131.btf", folder / "case.btf")
+    for name, case in (("case", "by-value"), ("rust", "rust-excluded")):
+        shutil.copy(cases / "cases" / case / "m.ko", folder / f"{name}.ko")
     return folder
 
 
@@ -131,6 +143,11 @@ def kernels(folder: Path) -> None:
     made = distill(split.build())
     module = make_module(btf=made.split.to_bytes(), btf_base=made.base.to_bytes(), intree=True)
     (folder / "own.ko").write_bytes(module)
+    installed = folder / "root/lib/modules/6.12.0-test/kernel"
+    installed.mkdir(parents=True)
+    shutil.copy(folder / "own.ko", installed)
+    (folder / "root/boot").mkdir()
+    shutil.copy(folder / "resized.btf", folder / "root/boot/vmlinux-6.12.0-test")
 
 
 def machine(folder: Path) -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """``kbtf stats``: what .BTF.base adds to a tree, against sizes that are known."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbtf.cli import main
+from kbtf.program import main
 from kbtf.testing import make_module
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def test_a_tree_without_distilled_bases_has_no_histogram(
         ["with", ".BTF", "0"],
         ["with", ".BTF.base", "0"],
     ]
+    assert "Sizes" not in (run_dir / "page.html").read_text()
 
 
 def test_a_broken_module_is_told_and_the_others_are_counted(

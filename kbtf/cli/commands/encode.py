@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""``kbtf encode``: make BTF from the DWARF of a module or a kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbtf.cli.common import add_base, add_output, write_bytes
+from kbtf.cli.inputs import number_of_jobs
+from kbtf.encode.features import DEFAULT, FEATURES, features_of_list, require_known
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kbtf.encode.dwarf import Encoded
+
+DESCRIPTION = """\
+Encode the DWARF of a module as split BTF, or that of a vmlinux as the kernel's BTF.
+
+The output equals that of 'pahole -J --btf_encode_detached' with the newest libbpf, in the pahole
+version that matches the base, or in 1.32 for a vmlinux.  A unit that BTF cannot express is left
+out with a warning."""
+EXAMPLE = """\
+  kbtf encode --base /boot/vmlinuz-6.12.0 mymodule.ko -o mymodule.btf
+  kbtf encode -v --features global_var mymodule.ko -o mymodule.btf
+  kbtf encode -j0 vmlinux -o vmlinux.btf"""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a module, or a linked vmlinux")
+    add_base(
+        parser,
+        "vmlinux: ELF, compressed kernel or raw BTF (default: $KBTF_BASE, else the one found for "
+        "the module's release)",
+    )
+    parser.add_argument(
+        "--features",
+        default="",
+        metavar="LIST",
+        help=f"encode these too, as pahole's --btf_features has them: {', '.join(_more())}",
+    )
+    parser.add_argument(
+        "--profile",
+        type=int,
+        choices=(131, 132),
+        help="encode as pahole 1.31 or 1.32 does (default: as the base is encoded; a vmlinux: 132)",
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=number_of_jobs,
+        default=1,
+        metavar="N",
+        help="read a vmlinux with N threads, 0 for one on each CPU (default: 1)",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="fail if BTF cannot express a unit, as pahole does"
+    )
+    add_output(parser, "the BTF")
+    parser.add_argument("--json", action="store_true", help="print what was left out as JSON")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print notes too")
+
+
+def _more() -> list[str]:
+    return [name for name, feature in FEATURES.items() if feature.bit and not feature.default]
+
+
+def run(args: argparse.Namespace) -> int:
+    from kbtf.elf.module import located
+    from kbtf.errors import UsageError
+
+    if args.json and args.output is None:
+        raise UsageError("--json prints a document; name a file for the BTF with -o")
+    features = features_of_list(args.features)
+    require_known(features)
+    with located(args.file):
+        encoded = _encode(args, features | set(DEFAULT))
+    write_bytes(encoded.btf.to_bytes(), args.output)
+    if args.json:
+        _print_json(encoded)
+    else:
+        _print_notes(args.file, encoded, verbose=args.verbose)
+    return 0
+
+
+def _encode(args: argparse.Namespace, features: set[str]) -> Encoded:
+    from kbtf.elf.module import Module, map_linked
+    from kbtf.encode.dwarf import PROFILES, encode_dwarf, encode_kernel
+    from kbtf.errors import UsageError
+    from kbtf.kernel.find import base_of
+    from kbtf.kernel.index_cache import load_index
+
+    kernel = map_linked(args.file)
+    if kernel is not None:
+        if args.base is not None:
+            raise UsageError(f"{args.file} is a kernel, which has no base", hint="omit --base")
+        return encode_kernel(
+            kernel,
+            features=features,
+            profile=args.profile or PROFILES[-1],
+            strict=args.strict,
+            jobs=args.jobs,
+        )
+    module = Module.open(args.file)
+    base = base_of(module, args.base)
+    load_index(base.btf)
+    return encode_dwarf(
+        module.image, base.btf, features=features, profile=args.profile, strict=args.strict
+    )
+
+
+def _print_notes(file: str, encoded: Encoded, *, verbose: bool) -> None:
+    from kbtf.cli.terminal.messages import print_warning
+    from kbtf.say import complain
+
+    for text, is_warning in encoded.remarks():
+        if is_warning:
+            print_warning(f"{file}: {text}")
+        elif verbose:
+            complain(f"kbtf: note: {file}: {text}")
+
+
+def _print_json(encoded: Encoded) -> None:
+    from kbtf.cli.terminal.as_json import print_json
+
+    print_json(
+        {
+            "profile": encoded.profile,
+            "units": encoded.units,
+            "types": len(encoded.btf),
+            "bytes": len(encoded.btf.data),
+            "left_out": [note._asdict() for note in encoded.notes],
+        }
+    )

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""The modules that a command line names: files, directories, patterns, and names from a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from kbtf.errors import KbtfError, UsageError
+from kbtf.files.compression import MODULE_SUFFIXES
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from kbtf.hooks.options import OptionGroup
+
+
+class Given(NamedTuple):
+    """A module that was given."""
+
+    path: str
+    name: str
+    """The path of its output below ``-o DIR``: relative to the directory that was given."""
+
+
+def add_modules(parser: argparse.ArgumentParser) -> None:
+    """The arguments that name modules."""
+    parser.add_argument(
+        "modules",
+        nargs="+",
+        metavar="MODULE",
+        help="a linked .ko[.gz|.xz|.zst], a directory of them, a pattern, or - for a list of "
+        "names on standard input",
+    )
+
+
+def add_jobs(group: OptionGroup) -> None:
+    """The option ``-j``."""
+    group.add(
+        "-j",
+        "--jobs",
+        type=number_of_jobs,
+        safe=True,
+        metavar="N",
+        help="work on N modules at once, 0 for one on each CPU (default: 1, or what make's "
+        "jobserver allows)",
+    )
+
+
+def number_of_jobs(text: str) -> int:
+    """The number after ``-j``."""
+    import argparse
+
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of jobs")
+    return int(text)
+
+
+def find_modules(words: Iterable[str]) -> list[Given]:
+    """The modules that *words* name, in order; KbtfError for a directory without any."""
+    found = [given for word in words for given in _find(word)]
+    if not found:
+        raise UsageError("no modules are named on standard input")
+    return found
+
+
+def _find(word: str) -> Iterator[Given]:
+    if word == "-":
+        for name in _names_piped_in():
+            yield Given(name, os.path.basename(name))
+    elif os.path.isdir(word):
+        yield from _below(word)
+    elif any(char in word for char in "*?[") and not os.path.lexists(word):
+        import glob
+
+        matching = sorted(glob.glob(word, recursive=True)) or [word]
+        for path in matching:
+            if os.path.isdir(path):
+                yield from _below(path)
+            else:
+                yield Given(path, os.path.basename(path))
+    else:
+        yield Given(word, os.path.basename(word))
+
+
+def _below(folder: str) -> Iterator[Given]:
+    """The modules in a directory tree, sorted by name."""
+    found = False
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(MODULE_SUFFIXES):
+                found = True
+                path = os.path.join(place, name)
+                yield Given(path, os.path.relpath(path, folder))
+    if not found:
+        yield from _snapshot(folder)
+
+
+def _snapshot(folder: str) -> Iterator[Given]:
+    """The modules in a copy of /sys/kernel/btf, which also has vmlinux; else KbtfError."""
+    from kbtf.elf.module import is_raw_module
+
+    names = [n for n in sorted(os.listdir(folder)) if is_raw_module(os.path.join(folder, n))]
+    if not names:
+        raise KbtfError("no modules in this directory or in those below it", file=folder)
+    for name in names:
+        yield Given(os.path.join(folder, name), name)
+
+
+def _names_piped_in() -> list[str]:
+    """Names, one per line or, as from ``find -print0``, terminated by zero bytes."""
+    data = sys.stdin.buffer.read() if sys.stdin is not None else b""
+    separator = b"\0" if b"\0" in data else b"\n"
+    return [os.fsdecode(name) for name in data.split(separator) if name]
