@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Every error kbtf raises for a reason outside its own code.
 
 Each class carries the exit code of the command line: 1 negative verdict, 2 usage, 3 bad input,
@@ -9,10 +10,10 @@ from __future__ import annotations
 
 
 class KbtfError(Exception):
-    """Base of all errors; bad input unless a child says otherwise.
+    """Base class of all errors; bad input, unless a subclass has another exit code.
 
-    *what* says what is wrong, *where* names the section or type, *file* the file, *hint* says
-    what to do about it.  *file* may be filled in later by a caller that knows it.
+    *what* is what is wrong, *where* the section or type, *file* the file, and *hint* what to do
+    about it.  *file* may be filled in later by a caller that knows it.
     """
 
     exit_code = 3
@@ -31,27 +32,37 @@ class KbtfError(Exception):
         self.file = file
         self.hint = hint
 
+    @property
+    def without_hint(self) -> str:
+        """The message without the hint."""
+        return ": ".join(part for part in (self.file, self.where, self.what) if part)
+
     def __str__(self) -> str:
-        message = ": ".join(part for part in (self.file, self.where, self.what) if part)
-        return f"{message}; {self.hint}" if self.hint else message
+        return f"{self.without_hint}; {self.hint}" if self.hint else self.without_hint
 
 
 class BtfError(KbtfError):
     """Malformed BTF, or a request that this BTF cannot satisfy."""
 
 
+class LoaderError(KbtfError):
+    """A valid BPF object that libbpf does not open."""
+
+    exit_code = 1
+
+
 class MisfitError(BtfError):
-    """A name or type id that is not there: as split BTF has them beside another base, or alone."""
+    """A name or type id that does not exist, as in split BTF with a wrong base or none."""
 
 
 class RelocationError(BtfError):
-    """A type of a distilled base for which the target has none that fits, or too many.
+    """A type of a distilled base that matches no type of the target, or too many.
 
-    *reason* is ``missing``, ``kind``, ``encoding``, ``size``, ``embedded`` (its size, which counts
-    because the module has it by value in a struct), ``ambiguous`` or ``string``.  For ``string``,
+    *reason* is ``missing``, ``kind``, ``encoding``, ``size``, ``embedded`` (its size, which matters
+    because the module embeds it in a struct), ``ambiguous`` or ``string``.  For ``string``,
     *type_id* is a type of the split and *name* is the string; else they are those of the
-    distilled type.  *size* is None for kinds without one.  *candidates* are types of the target
-    that have the name.
+    distilled type.  *size* is None for kinds without one.  *candidates* are the types of the
+    target with that name.
     """
 
     def __init__(
@@ -78,7 +89,11 @@ class RelocationError(BtfError):
 
 
 class ElfError(KbtfError):
-    """Malformed ELF, or an ELF file that is not what was asked for."""
+    """Malformed ELF, or an ELF file of the wrong kind."""
+
+
+class DwarfError(KbtfError):
+    """DWARF that is missing, damaged, or cannot be expressed in BTF."""
 
 
 class BtfIdsError(KbtfError):
@@ -90,7 +105,7 @@ class SignedError(KbtfError):
 
 
 class BaseError(KbtfError):
-    """A base BTF that cannot be read, or that is not the module's."""
+    """A base BTF that cannot be read, or that does not belong to the module."""
 
 
 class BaseNotFoundError(BaseError):
@@ -100,13 +115,13 @@ class BaseNotFoundError(BaseError):
 
 
 class UsageError(KbtfError):
-    """Options or configuration that make no sense."""
+    """Invalid options or configuration."""
 
     exit_code = 2
 
 
 class MachineError(KbtfError):
-    """Something outside the input is missing or refuses: a tool, a permission, disk space."""
+    """Something outside the input is missing or denied: a tool, a permission, disk space."""
 
     exit_code = 4
 
@@ -116,13 +131,35 @@ class ToolError(MachineError):
 
 
 class PluginError(MachineError):
-    """A plugin cannot be loaded, or raised something that is no KbtfError."""
+    """A plugin cannot be loaded, or raised something other than a KbtfError."""
 
 
 def os_error(error: OSError, file: str | None = None) -> KbtfError:
-    """*error* as an error of ours: a missing or unsuitable file is input, the rest environment."""
+    """*error* as a KbtfError: a missing or unsuitable file is input, the rest environment."""
     name = file or (str(error.filename) if error.filename is not None else None)
-    what = (error.strerror or str(error)).lower()
+    what = reason(error)
+    if name is None:  # tempfile found no usable directory
+        return MachineError(what)
     if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return KbtfError(what, file=name)
     return MachineError(what, file=name)
+
+
+def reason(error: OSError) -> str:
+    """The system's message for *error*, without its number and its file."""
+    return (error.strerror or str(error)).lower()
+
+
+def in_words(error: BaseException) -> str:
+    """The class and the message of an error."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def about(error: KbtfError, path: str) -> KbtfError:
+    """*error* with the module *path* as its file, unless it names one."""
+    from copy import copy
+
+    own = copy(error)
+    own.file = own.file or path
+    return own

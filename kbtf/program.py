@@ -1,69 +1,133 @@
-"""The programs as processes, without what the interpreter does only for those that live long.
-
-On a small module that is a fifth of the time: looking for garbage while modules are imported, and
-taking everything apart at the end.
-"""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Startup and exit of the three programs: signals, truncated files, broken pipes, exit codes."""
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
+import signal
 import sys
+from typing import TYPE_CHECKING, Protocol
 
-TYPE_CHECKING = False
+from kbtf.errors import KbtfError, MachineError, os_error, reason
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
 _GARBAGE = 20_000
-"""New objects before the collector looks: more than a run on one module makes."""
+"""New objects before a garbage collection: more than imports create."""
+
+
+class Program(Protocol):
+    """The interface of a program's module."""
+
+    def run(self, args: list[str]) -> int:
+        """Run with *args*; return the exit code."""
+
+    def fail(self, args: list[str], error: KbtfError) -> int:
+        """Report the error that stopped `run`; return the exit code."""
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP, as an exception, so that whatever is open is cleaned up."""
 
 
 def kbtf() -> int:
     """The program ``kbtf``; its exit code."""
-    gc.set_threshold(_GARBAGE)
-    from kbtf.cli import main
-
-    return _end(main)
+    return _with_little_garbage(main)
 
 
 def kbtf_pahole() -> int:
     """The program ``kbtf-pahole``; its exit code."""
-    gc.set_threshold(_GARBAGE)
-    from kbtf.kbuild.pahole import main
+    from kbtf.kbuild.pahole import program
 
-    return _end(main)
+    return _with_little_garbage(lambda: guarded(program, sys.argv[1:]))
 
 
 def kbtf_resolve_btfids() -> int:
     """The program ``kbtf-resolve-btfids``; its exit code."""
+    from kbtf.kbuild import resolver
+
+    return _with_little_garbage(lambda: guarded(resolver, sys.argv[1:]))
+
+
+def _with_little_garbage(run: Callable[[], int]) -> int:
+    """Collect garbage rarely, and not at the end of the process: each takes 13 ms."""
     gc.set_threshold(_GARBAGE)
-    from kbtf.kbuild.resolve_btfids import main
+    code = run()
+    gc.freeze()
+    return code
 
-    return _end(main)
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``kbtf`` with the arguments *argv*, those of the process by default."""
+    from kbtf import cli
+
+    return guarded(cli, list(sys.argv[1:] if argv is None else argv))
 
 
-def _end(main: Callable[[], int]) -> int:
-    """The exit code of *main*; where nobody waits for the interpreter's end, this is the end."""
-    code = main()
-    if _is_awaited():
-        return code
+def guarded(program: Program, args: list[str]) -> int:
+    """Run *program*; any error is reported and becomes an exit code."""
+    _prepare_process()
     try:
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
-    except OSError:  # which the interpreter reports
-        return code
-    os._exit(code)
+        code = _run(program, args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has closed it
+        _drop_output()
+        return 0
+    except OSError as error:
+        _drop_output()
+        return program.fail(args, MachineError(reason(error), file="standard output"))
+    return code
 
 
-def _is_awaited() -> bool:
-    """Whether there is code in the process, not ours, that may act at the interpreter's end."""
-    script = sys._getframe(3)  # that called the function of the program, which called _end()
-    return (
-        script.f_back is not None  # a profiler, a debugger, runpy
-        or atexit._ncallbacks() > 0
-        or "threading" in sys.modules
-        or "kbtf.host.loading" in sys.modules
-        or bool(sys.flags.inspect)
-    )
+def _run(program: Program, args: list[str]) -> int:
+    try:
+        return program.run(args)
+    except KbtfError as error:
+        return program.fail(args, error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return program.fail(args, os_error(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        return program.fail(args, MachineError("out of memory"))
+    except SystemExit as end:  # from argparse
+        return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return 130
+    except Terminated:
+        return 143
+
+
+def _lacks_memory(error: MemoryError | RuntimeError) -> bool:
+    # open() says "can't allocate read lock" (Modules/_io/bufferedio.c)
+    return isinstance(error, MemoryError) or str(error).startswith("can't allocate")
+
+
+def _prepare_process() -> None:
+    from kbtf.native import _native
+
+    _native.end_on_truncation()
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as set by nohup
+        signal.signal(signal.SIGHUP, _terminate)
+    if sys.stdout is None:  # closed by the parent process
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        # Names in BTF and paths may not be valid text in the user's locale.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="backslashreplace")
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise Terminated
+
+
+def _drop_output() -> None:
+    """Discard buffered output, so that nothing fails when the interpreter exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

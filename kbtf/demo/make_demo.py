@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Makes the data of ``kbtf demo``: examples/kfunc_module built for an installed kernel.
 
 Run it in the project's root on Debian, with pahole, make, gcc and kernel headers that have

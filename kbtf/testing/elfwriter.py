@@ -1,24 +1,27 @@
-"""A small writer of ELF files of both classes and byte orders, for tests."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""A small writer for ELF files of both classes and byte orders, for tests."""
 
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
-from kbtf.elf.image import ET_REL, SHF_ALLOC, SHT_PROGBITS, SHT_SYMTAB
-from kbtf.record import NamedTuple
+from kbtf.elf.format import ET_REL, SHF_ALLOC, SHT_PROGBITS, SHT_SYMTAB
 
 _SHT_STRTAB = 3
 _EM_X86_64 = 62
 _GLOBAL = 1 << 4
+_WEAK = 0x20
 
 
 class ElfSymbol(NamedTuple):
-    """A symbol to write; *section* is a name, None for an undefined one."""
+    """A symbol to write; *section* is a name, or None for an undefined symbol."""
 
     name: str
     section: str | None
     value: int = 0
     size: int = 0
+    is_weak: bool = False
 
 
 def write_elf(
@@ -68,12 +71,13 @@ def _symbol_table(
     strtab = b"\0"
     rows = [bytes(24 if bits == 64 else 16)]
     for symbol in symbols:
-        name, strtab = len(strtab), strtab + symbol.name.encode() + b"\0"
+        name, strtab = len(strtab), strtab + symbol.name.encode("utf-8", "surrogateescape") + b"\0"
         shndx = 0 if symbol.section is None else sections.index(symbol.section) + 1
+        binding = _WEAK if symbol.is_weak else _GLOBAL
         if bits == 64:
-            fields = (name, _GLOBAL, 0, shndx, symbol.value, symbol.size)
+            fields = (name, binding, 0, shndx, symbol.value, symbol.size)
             rows.append(struct.pack(order + "IBBHQQ", *fields))
         else:
-            fields = (name, symbol.value, symbol.size, _GLOBAL, 0, shndx)
+            fields = (name, symbol.value, symbol.size, binding, 0, shndx)
             rows.append(struct.pack(order + "IIIBBH", *fields))
     return b"".join(rows), strtab

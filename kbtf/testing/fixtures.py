@@ -1,4 +1,5 @@
-"""Fixtures of pytest for tests of plugins.
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""pytest fixtures for tests of plugins.
 
 PYTEST_DONT_REWRITE: there are no assertions here.
 """
@@ -9,12 +10,11 @@ import contextlib
 import io
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from kbtf.btf.btf import Btf
-from kbtf.record import NamedTuple
 from kbtf.testing.elfwriter import write_elf
 from kbtf.testing.modules import make_base, make_ids, make_kfuncs, make_module
 
@@ -31,7 +31,7 @@ class BaseFile(NamedTuple):
 
 
 class Done(NamedTuple):
-    """How a run of kbtf ended, and what it printed."""
+    """The exit code and output of a run of kbtf."""
 
     code: int
     out: str
@@ -40,7 +40,7 @@ class Done(NamedTuple):
 
 @pytest.fixture
 def kbtf_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current directory, and no variable that changes what kbtf does."""
+    """An empty current directory, and no environment variables that affect kbtf."""
     for name in [name for name in os.environ if name.startswith("KBTF_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -49,7 +49,7 @@ def kbtf_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def kbtf_base(kbtf_dir: Path) -> BaseFile:
-    """The small kernel that modules of these fixtures are built for; it can relocate BTF.
+    """The small kernel that the modules of these fixtures are built for; it can relocate BTF.
 
     A test that needs another kernel overrides this fixture.
     """
@@ -61,10 +61,10 @@ def kbtf_base(kbtf_dir: Path) -> BaseFile:
 
 @pytest.fixture
 def kbtf_module(kbtf_dir: Path, kbtf_base: BaseFile) -> Callable[..., Path]:
-    """Makes a ``.ko`` as its build leaves it: plain split BTF, and a set of kfuncs to resolve.
+    """Creates a freshly linked ``.ko``: plain split BTF, and a kfunc set to resolve.
 
     ``kbtf_module(name="tiny", *, kfuncs=("tiny_add",), flags=0, **more)``; *flags* are those of
-    each kfunc, *more* is what `kbtf.testing.make_module` takes.
+    each kfunc, *more* goes to `kbtf.testing.make_module`.
     """
 
     def make(
@@ -85,7 +85,7 @@ def kbtf_module(kbtf_dir: Path, kbtf_base: BaseFile) -> Callable[..., Path]:
 def kbtf_elf(kbtf_dir: Path) -> Callable[..., Path]:
     """Writes an ELF file: ``kbtf_elf("file.o", {".text": b"..."}, ...)``.
 
-    What follows the name is what `kbtf.testing.write_elf` takes.
+    The arguments after the name are those of `kbtf.testing.write_elf`.
     """
 
     def make(name: str, sections: dict[str, bytes], *more: Any, **named: Any) -> Path:
@@ -100,9 +100,9 @@ def kbtf_elf(kbtf_dir: Path) -> Callable[..., Path]:
 def kbtf_run(kbtf_base: BaseFile, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
     """Runs kbtf in this process, with ``kbtf_base`` as the base: ``kbtf_run("run", module)``.
 
-    Installed plugins are loaded as ever; ``"-p", path`` adds one in a file.
+    Installed plugins are loaded as usual; ``"-p", path`` adds one in a file.
     """
-    from kbtf.cli import main
+    from kbtf.program import main
 
     monkeypatch.setenv("KBTF_BASE", str(kbtf_base.path))
 

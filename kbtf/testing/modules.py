@@ -1,14 +1,14 @@
-"""Small modules with BTF and ``.BTF_ids``, made in memory."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""Small modules with BTF and ``.BTF_ids``, built in memory."""
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.builder import BtfBuilder
 from kbtf.btf.kinds import Kind
-from kbtf.btf_ids import SET8_KFUNCS
-from kbtf.record import NamedTuple
+from kbtf.ids.btf_ids import SET8_KFUNCS
 from kbtf.testing.elfwriter import ElfSymbol, write_elf
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def make_ids(
     *,
     byte_order: str = "little",
 ) -> Ids:
-    """Lists and sets of (kind, name), and set8s of (kind, name, flags), by their names."""
+    """Lists and sets of (kind, name), and set8s of (kind, name, flags), by name."""
     words: list[int] = []
     symbols: list[ElfSymbol] = []
 
@@ -76,12 +76,12 @@ def make_module(
     byte_order: str = "little",
     sections: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """The bytes of a ``.ko`` with a ``.modinfo`` and what is given."""
+    """The bytes of a ``.ko`` with a ``.modinfo`` and the given sections."""
     modinfo = [f"name={name}", f"vermagic={release} SMP mod_unload", "license=GPL"]
     modinfo += ["intree=Y"] if intree else []
     contents = {
         ".text": b"\x90" * 16,
-        ".modinfo": b"".join(entry.encode() + b"\0" for entry in modinfo),
+        ".modinfo": "\0".join([*modinfo, ""]).encode("utf-8", "surrogateescape"),
         **(sections or {}),
     }
     if ids:
@@ -96,7 +96,7 @@ def make_module(
 def make_base(*, module_members: Sequence[str] = ("btf_data", "btf_base_data")) -> BtfBuilder:
     """The beginning of a kernel's BTF: int, and struct module with members of these names.
 
-    Those names tell whether the kernel can relocate (kbtf.module_btf_support).
+    The names decide whether the kernel can relocate (kbtf.module_btf_support).
     """
     base = BtfBuilder(byte_order="little")
     integer = base.add_int("int", 4, encoding=1)
@@ -106,7 +106,7 @@ def make_base(*, module_members: Sequence[str] = ("btf_data", "btf_base_data")) 
 
 
 def make_kfuncs(base: Btf, names: Iterable[str]) -> bytes:
-    """Split BTF on *base* of functions that take its first struct by pointer and return its int."""
+    """Split BTF on *base* with functions that take a pointer to its first struct and return int."""
     split = BtfBuilder(base)
     struct_id = next(t.id for t in base if t.kind is Kind.STRUCT)
     returned = next(t.id for t in base if t.kind is Kind.INT)

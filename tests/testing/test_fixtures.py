@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The fixtures of kbtf.testing, as authors of plugins get them: in a pytest of their own."""
 
 from __future__ import annotations

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""All printing for people goes through this module.
+
+Names in modules, paths and the output of other programs are untrusted.  In a terminal, or in a log
+that somebody reads there, a control character could hide, forge or overwrite lines.  So all are
+escaped, also in pipes, because these may end in a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def visible(text: str) -> str:
+    """*text* on one line, with characters escaped that control a terminal, hide or reorder text.
+
+    Control characters, bidirectional overrides, zero-width characters and bytes that are not UTF-8
+    become escapes.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte preserved by surrogateescape
+        code -= 0xDC00
+    if char in _SHORT:
+        return _SHORT[char]
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def say(*lines: object) -> None:
+    """Print each of *lines* as one line on standard output."""
+    for line in lines:
+        sys.stdout.write(visible(str(line)) + "\n")
+
+
+def say_text(text: str) -> None:
+    """Print *text* whose parts are already `visible`, or kbtf's own, on standard output."""
+    sys.stdout.write(text)
+
+
+def complain(line: object) -> None:
+    """Print *line* as one line on standard error; without a reader, the exit code must do."""
+    try:
+        print(visible(str(line)), file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def complain_of_traceback() -> None:
+    """Print the traceback of the current exception, each of its messages on one line."""
+    import traceback
+
+    for entry in traceback.format_exception(sys.exception()):
+        for line in entry.splitlines() if entry.startswith("  File ") else [entry.strip("\n")]:
+            complain(line)
+
+
+def update_status(text: str) -> None:
+    """Overwrite the last line of the terminal on standard error; empty *text* clears it."""
+    sys.stderr.write("\r\x1b[K" + visible(text))
+    sys.stderr.flush()
