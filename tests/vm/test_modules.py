@@ -4,24 +4,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 import real
-from conftest import missing
+from conftest import or_missing
 from kbtf import Btf, Module, open_btf, relocate
 from kbuild.kdirs import compiler_arguments
 from oracles import build as oracles
 from vm import kernels, machine
-from vm.variants import KBTF, RIGHT, VARIANTS, Parts, Variant
+from vm.predicted import told
+from vm.variants import ITERATOR, RIGHT, VARIANTS, Parts, Variant, tagged_kfuncs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 pytestmark = pytest.mark.vm
 
@@ -55,24 +53,10 @@ class Seen(NamedTuple):
             # That of the example does.
             accepted = self.btf != "refused"
             return "fails if its init passes the error on" if accepted else "fails"
-        return "loads without BTF" if self.btf == "refused" else "loads"
-
-
-@contextmanager
-def or_missing() -> Iterator[None]:
-    """Skips, or fails, what needs something that this machine has not got."""
-    try:
-        yield
-    except real.Missing as error:
-        missing(error)
-
-
-@pytest.fixture(scope="session")
-def both(headers: Path) -> dict[str, kernels.Kernel]:
-    """The kernels to boot."""
-    with or_missing():
-        own = kernels.own_kernel(headers, Path("/boot"))
-        return {"own": own, "other": kernels.other_kernel(own)}
+        if self.btf == "refused":
+            return "loads without BTF"
+        by_force = "loads if the kernel has its symbols in the same versions"
+        return by_force if self.how == "forced" else "loads"
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +92,9 @@ def modules(
             intree=real.build_module(intree, work / "intree", headers, *no_btf),
             own_types=real.build_module(
                 own_types, work / "own_types", headers, *no_btf, "KCFLAGS=-g0"
+            ),
+            iter_percpu=real.build_module(
+                root / "tests" / "modules" / "iter_percpu", work / "iter_percpu", headers, *no_btf
             ),
             clang=real.build_module(example, work / "clang", headers, *no_btf, *by_clang),
             clang_kbuild=real.build_module(example, work / "clang_kbuild", headers, *by_clang),
@@ -155,11 +142,8 @@ def predicted(
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """What `kbtf check` says, by variant and kernel."""
     names = [f"--kernel={kernel.image}" for kernel in both.values()]
-    command: list[str | Path] = [KBTF, "check", "--no-cache", "--json", *names, *modules.values()]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1, done.stderr
     which = {str(kernel.image): name for name, kernel in both.items()}
-    results = json.loads(done.stdout)["results"]
+    results = told("check", *names, *modules.values())["results"]
     return {(Path(r["module"]).stem, which[r["source"]]): r for r in results}
 
 
@@ -247,6 +231,15 @@ def test_the_kernel_shows_the_btf_that_relocating_gives(
         assert was.dump == relocate(module.btf, bases[which]).to_bytes()
     else:
         assert was.dump == module.image.data(".BTF")
+
+
+@pytest.mark.parametrize("which", WHICH)
+def test_the_kernel_shows_the_kfuncs_that_were_tagged(
+    runs: dict[str, machine.Run], bases: dict[str, Btf], which: str
+) -> None:
+    shown = (runs[which].out / "encoded" / "btf").read_bytes()
+
+    assert tagged_kfuncs(Btf.parse(shown, bases[which])) == ITERATOR
 
 
 @pytest.mark.parametrize("which", WHICH)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf import BtfBuilder, Module, read_ids, rewrite_ids
+from kbtf import Btf, BtfBuilder, Kind, Module, read_ids, rewrite_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +30,8 @@ class Parts(NamedTuple):
     """As linked, with intree=Y."""
     own_types: Path
     """tests/modules/own_types as linked."""
+    iter_percpu: Path
+    """tests/modules/iter_percpu as linked."""
     clang: Path
     """The example as clang and its linker left it, for these kernels of gcc."""
     clang_kbuild: Path
@@ -70,14 +72,25 @@ KFUNC_MODULE: dict[str, int | str] = {
     "queue_packet": "program must be sleepable to call sleepable kfunc",
     "is_wakee_opener": "R1 must be referenced or trusted",
     "keep_ticket": "Unreleased reference",
-    "return_no_ticket": "Possibly NULL pointer passed to trusted arg0",
+    "return_no_ticket": "Possibly NULL pointer passed to trusted",
 }
 OWN_TYPES: dict[str, int | str] = {
     "next": 56,
     "rest": 1,
     "rest_packet": "program must be sleepable to call sleepable kfunc",
 }
-RIGHT = {"kfunc_module": KFUNC_MODULE, "own_types": OWN_TYPES}
+ITER_PERCPU: dict[str, int | str] = {
+    "walk": 234,
+    "walk_without_end": "Unreleased reference",
+    "walk_without_start": "expected an initialized iter_steps",
+    "walk_too_far": "invalid mem access",
+    "numbers": 1011,
+    "own_number": 1,
+    "here": 21,
+}
+ITERATOR = [f"bpf_iter_steps_{step}" for step in ("destroy", "new", "next")]
+"""Its kfuncs."""
+RIGHT = {"kfunc_module": KFUNC_MODULE, "own_types": OWN_TYPES, "iter_percpu": ITER_PERCPU}
 """The programs for each module where all is well; the object of the same name has them."""
 
 NOT_FOUND = dict.fromkeys(KFUNC_MODULE, "not found in kernel or module BTFs")
@@ -98,9 +111,10 @@ OWN_COPIES = Expected(
 )
 
 
-def kbtf(*words: str | Path) -> None:
-    """Runs a command of kbtf, which must succeed."""
-    done = subprocess.run([KBTF, *words], capture_output=True, text=True)
+def kbtf(*words: str | Path, alone: bool = False) -> None:
+    """Runs a command of kbtf, which must succeed; *alone*, where no other program is found."""
+    environment = {"PATH": ""} if alone else None
+    done = subprocess.run([KBTF, *words], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
 
 
@@ -141,15 +155,17 @@ def unresolved(parts: Parts, module: Path) -> None:
 def misresolved(parts: Parts, module: Path) -> None:
     """As if resolved against other BTF than the module has: each id is one too high."""
     distilled(parts, module)
-    ids = read_ids(Module.open(str(module)).image)
-    assert ids is not None
-    shifted = rewrite_ids(ids, lambda old: old + 1).ids
-    replace_section(module, ".BTF_ids", shifted.to_bytes())
+    shift_ids(module)
 
 
 def pinned(parts: Parts, module: Path) -> None:
     """A module that refers to no type of the kernel: one is put into its base."""
     kbtf("run", "--base", parts.own, "-o", module, parts.own_types)
+
+
+def encoded(parts: Parts, module: Path) -> None:
+    """An iterator and per-CPU variables, which BPF finds by the BTF that kbtf makes alone."""
+    kbtf("run", "--base", parts.own, "-o", module, parts.iter_percpu, alone=True)
 
 
 def intree(parts: Parts, module: Path) -> None:
@@ -212,6 +228,20 @@ def resize(module: Path, name: str) -> None:
     replace_section(module, ".BTF.base", changed.to_bytes())
 
 
+def tagged_kfuncs(btf: Btf) -> list[str]:
+    """The names of the functions that have the declaration tag ``bpf_kfunc``, sorted."""
+    tagged = [t.type for t in btf if t.kind is Kind.DECL_TAG and t.name == "bpf_kfunc"]
+    return sorted(btf[type_id].name for type_id in tagged if type_id is not None)
+
+
+def shift_ids(module: Path) -> None:
+    """Makes each id of .BTF_ids one higher."""
+    ids = read_ids(Module.open(str(module)).image)
+    assert ids is not None
+    shifted = rewrite_ids(ids, lambda old: old + 1).ids
+    replace_section(module, ".BTF_ids", shifted.to_bytes())
+
+
 def replace_section(path: Path, name: str, data: bytes) -> None:
     """Writes a section without a look at what it does to the rest."""
     module = Module.open(str(path))
@@ -233,6 +263,13 @@ VARIANTS = (
         own=Expected("accepted", True, OWN_TYPES),
         other=Expected("accepted", True, OWN_TYPES),
         module="own_types",
+    ),
+    Variant(
+        "encoded",
+        encoded,
+        own=Expected("accepted", True, ITER_PERCPU),
+        other=Expected("accepted", True, ITER_PERCPU),
+        module="iter_percpu",
     ),
     Variant("intree", intree, own=WORKS, other=UNFIT),
     Variant("clang", clang, own=WORKS, other=WORKS),

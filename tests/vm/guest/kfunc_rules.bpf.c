@@ -12,6 +12,10 @@ struct rules_pair {
 
 struct rules_opaque;
 
+struct rules_thing {
+	long pointers[2];
+};
+
 extern int rules_fine(int n) __ksym;
 extern int rules_six(int a, int b, int c, int d, int e, int f) __ksym;
 extern int rules_variadic(int n, ...) __ksym;
@@ -40,6 +44,9 @@ extern int rules_first(int n) __ksym;
 extern int rules_second(int n) __ksym;
 extern int rules_counted(int n) __ksym;
 extern int rules_uncounted(int n) __ksym;
+extern int rules_sizes_thing(struct rules_thing *it, int it__sz) __ksym;
+extern int rules_sizes_pair(struct rules_pair *it, int it__sz) __ksym;
+extern int rules_sizes_int(int n, int n__sz) __ksym;
 extern int do_epoll_create(int n) __ksym;
 
 #define NUMBERS "r1 = 1; r2 = 2; r3 = 3; r4 = 4; r5 = 5;"
@@ -88,6 +95,11 @@ CALLED(rules_acquires_int, NUMBERS)
 CALLED(rules_acquires_number, NUMBERS)
 CALLED(rules_releases_int, NUMBERS)
 CALLED(rules_int_or_null, NUMBERS)
+CALLED(rules_sizes_thing, POINTER)
+CALLED(rules_sizes_pair, POINTER)
+CALLED(rules_sizes_int, NUMBERS)
+CALL("syscall", null_sized, rules_sizes_int, "r1 = 0; r2 = 4;")
+CALL("syscall", null_before_size, rules_ignores_size, "r0 = 0; r1 = 1;")
 CALLED(do_epoll_create, NUMBERS)
 CALLED(rules_counted, NUMBERS)
 CALLED(rules_uncounted, NUMBERS)
@@ -141,6 +153,9 @@ int declarations(void *ctx)
 	KNOWN(rules_second, 0);
 	KNOWN(rules_counted, 0);
 	KNOWN(rules_uncounted, 0);
+	KNOWN(rules_sizes_thing, 0, 0);
+	KNOWN(rules_sizes_pair, 0, 0);
+	KNOWN(rules_sizes_int, 0, 0);
 	KNOWN(do_epoll_create, 0);
 	return address;
 }

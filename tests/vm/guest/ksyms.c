@@ -83,8 +83,10 @@ static void with_libbpf(struct bpf_object *object)
 	struct bpf_program *program;
 	int err;
 
-	bpf_object__for_each_program(program, object)
+	bpf_object__for_each_program(program, object) {
+		bpf_program__set_autoload(program, true);
 		bpf_program__set_log_level(program, 1);
+	}
 	err = bpf_object__load(object);
 	if (err)
 		printf("refused %d\n", -err);
