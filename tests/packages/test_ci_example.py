@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORKFLOW = ROOT / "examples/ci/github.yml"
+PLACEHOLDER = re.compile(r"^  KBTF: (git\+https://git\.example\.org/kbtf)$", re.MULTILINE)
+"""Where kbtf is fetched from, which users replace."""
 STEP = re.compile(r"^( +)run: (?:\|\n((?:\1  .*\n|\n)+)|(.+)\n)", re.MULTILINE)
+AUTHOR = ("-c", "user.name=kbtf", "-c", "user.email=kbtf@example.org")
 # The runner's own: its packages are installed here, its kernel is another one.
 SHIMS = {"sudo": 'echo "$@" >> $HOME/asked', "uname": "echo {release}"}
 
@@ -38,17 +40,18 @@ def steps() -> list[str]:
 
 @pytest.mark.integration
 def test_the_workflow_builds_and_checks_a_module(tmp_path: Path, headers: Path) -> None:
-    folder, wheels, programs = (tmp_path / name for name in ("module", "wheels", "bin"))
+    folder, programs = tmp_path / "module", tmp_path / "bin"
     shutil.copytree(ROOT / "examples/kfunc_module", folder, ignore=BUILD_PRODUCTS)
-    source = copy_sources(tmp_path / "source")
-    wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*wheel, "-w", wheels, source], env=with_kbtf(), check=True)
+    repository = copy_sources(tmp_path / "repository")
+    for words in (["init", "-q"], ["add", "-A"], [*AUTHOR, "commit", "-qm", "all"]):
+        subprocess.run(["git", "-C", repository, *words], check=True)
+    assert len(PLACEHOLDER.findall(WORKFLOW.read_text())) == 1
     programs.mkdir()
     release = headers.name.removeprefix("linux-headers-")
     for name, text in SHIMS.items():
         (programs / name).write_text("#!/bin/sh\n" + text.format(release=release) + "\n")
         (programs / name).chmod(0o755)
-    env = with_kbtf(HOME=str(tmp_path), PIP_FIND_LINKS=str(wheels))
+    env = with_kbtf(HOME=str(tmp_path), KBTF=f"git+file://{repository}")
     env["PATH"] = f"{programs}:{env['PATH']}"
 
     for step in steps():

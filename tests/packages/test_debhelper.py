@@ -11,7 +11,7 @@ import pytest
 
 from conftest import missing
 from kbtf import Module
-from kbtf.cli import main
+from kbtf.program import main
 from oracles.build import Missing, need
 from shown import block
 from signing import make_pair, modinfo, verifies
@@ -48,12 +48,17 @@ mymodule (1.0) unstable; urgency=low
 
 
 @pytest.fixture
-def package(tmp_path: Path, headers: Path) -> Path:
+def package(tmp_path: Path) -> Path:
     try:
         need("dh", "dpkg-buildpackage", "modinfo", "openssl", "make", "gcc")
     except Missing as error:
         missing(error)
-    source = tmp_path / "mymodule-1.0"
+    return make_package(tmp_path)
+
+
+def make_package(folder: Path) -> Path:
+    """The sources of a package, with the rules of the documentation."""
+    source = folder / "mymodule-1.0"
     ignored = shutil.ignore_patterns("*.ko", "*.o", "*.mod*", ".*", "Module.symvers")
     shutil.copytree(ROOT / "examples" / "kfunc_module", source, ignore=ignored)
     (source / "debian/source").mkdir(parents=True)
@@ -92,22 +97,33 @@ def test_a_packaged_module_has_valid_btf(package: Path, headers: Path) -> None:
     assert main(["check", "--kernel", str(headers / "vmlinux"), str(path)]) == 0
 
 
-def test_a_signature_stays_to_the_end(package: Path, headers: Path) -> None:
-    pair = make_pair(package.parent, "kbtf tests")
-    with (package / "debian/rules").open("a") as rules:
-        rules.write("\n" + block(PAGE, "debian/rules that sign"))
+def test_modules_are_stripped_signed_and_compressed_the_same_in_any_directory(
+    package: Path, headers: Path, tmp_path: Path
+) -> None:
+    pair = make_pair(tmp_path, "kbtf tests")
+    paths = []
+    for source in (package, make_package(tmp_path / "elsewhere")):
+        with (source / "debian/rules").open("a") as rules:
+            rules.write("\n" + block(PAGE, "debian/rules that strip, sign and compress"))
+        with (source / "kfunc_module.c").open("a") as code:
+            code.write("MODULE_INFO(built_from, __FILE__);\n")
+        paths.append(build(source, headers, MOK_KEY=str(pair.key), MOK_CERT=str(pair.cert)))
 
-    path = build(package, headers, MOK_KEY=str(pair.key), MOK_CERT=str(pair.cert))
-
+    path = paths[0]
+    assert path.name == "kfunc_module.ko.xz"
+    assert path.read_bytes() == paths[1].read_bytes()
+    assert modinfo(path)["built_from"] == "./kfunc_module.c"
+    module = Module.open(str(path))
+    assert module.image.data(".debug_info") is None
     assert modinfo(path)["signer"] == "kbtf tests"
-    assert verifies(Module.open(str(path)).to_bytes(), pair)
+    assert verifies(module.to_bytes(), pair)
     assert main(["check", "--kernel", str(headers / "vmlinux"), str(path)]) == 0
 
 
 def test_a_module_that_kbtf_refuses_fails_the_build(package: Path, headers: Path) -> None:
     (package / "kbtf.toml").write_text('base = "nowhere"\n')
 
-    with pytest.raises(AssertionError, match="nowhere: no such file"):
+    with pytest.raises(AssertionError, match=r"kbtf\.toml: sets 'base'"):
         build(package, headers)
 
 

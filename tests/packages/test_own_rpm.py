@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import missing
-from kbtf.cli import COMMANDS
+from kbtf.cli.command import COMMANDS
+from kbtf.version import VERSION
 from oracles.build import Missing, need
 from sources import ROOT, copy_sources
 
@@ -51,6 +52,19 @@ def test_the_spec_builds(tmp_path: Path) -> None:
     assert {"/usr/bin/kbtf", "/usr/share/zsh/site-functions/_kbtf"} <= files["kbtf"]
     assert "/etc/dkms/framework.conf.d/kbtf.conf" in files["kbtf-dkms"]
     assert "/usr/lib/rpm/macros.d/macros.kbtf" in files["kbtf-rpm-macros"]
+    assert installed_version(tmp_path) == f"kbtf {VERSION}\n"
+
+
+def installed_version(folder: Path) -> str:
+    """What kbtf says of itself once the packages are installed below a directory."""
+    packages = map(str, folder.glob("RPMS/*/*.rpm"))
+    root = folder / "root"
+    command = ["rpm", "--install", "--nodeps", f"--root={root}", *packages]
+    subprocess.run(command, check=True)
+    (modules,) = root.glob("usr/lib*/python3*/*-packages")
+    command = [sys.executable, str(root / "usr/bin/kbtf"), "--version"]
+    env = with_kbtf(PYTHONPATH=str(modules), PYTHONSAFEPATH="1")
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
 
 def listed(package: Path) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import missing
 from kbtf import Module
-from kbtf.cli import main
+from kbtf.program import main
 from oracles.build import Missing, need
 from shown import block
 from signing import make_pair, modinfo, verifies
@@ -67,7 +67,7 @@ def build(folder: Path, kfunc_module: Path, *before: str, macros: str | None = N
     (package,) = folder.glob("RPMS/*/kmod-mymodule-1-*.rpm")
     unpack = f"rpm2cpio {package} | cpio -id --quiet"
     subprocess.run(["sh", "-c", unpack], cwd=folder, check=True)
-    (module,) = (folder / "lib/modules").rglob("*.ko")
+    (module,) = (folder / "lib/modules").rglob("*.ko*")
     return module
 
 
@@ -82,22 +82,27 @@ def test_btf_stays_when_the_package_is_stripped(
     assert main(["check", "--kernel", str(vmlinux), str(path)]) == 0
 
 
-@pytest.mark.parametrize("debuginfo", ["", "%debug_package"])
+@pytest.mark.parametrize(
+    ("debuginfo", "compress"),
+    [("", ""), ("%debug_package", ""), ("", block(PAGE, "spec that compresses"))],
+    ids=["plain", "debuginfo", "compressed"],
+)
 def test_modules_are_signed_behind_all_that_strips_them(
-    tmp_path: Path, kfunc_module: Path, vmlinux: Path, debuginfo: str
+    tmp_path: Path, kfunc_module: Path, vmlinux: Path, debuginfo: str, compress: str
 ) -> None:
     pair = make_pair(tmp_path, "kbtf tests")
     sign = block(PAGE, "spec that signs").replace("/etc/pki/mok.key", str(pair.key))
     sign = sign.replace("/etc/pki/mok.pem", str(pair.cert))
 
-    path = build(tmp_path, kfunc_module, sign, debuginfo)
+    path = build(tmp_path, kfunc_module, sign, debuginfo, compress)
 
     assert bool(list(tmp_path.glob("RPMS/*/*-debuginfo-*"))) is bool(debuginfo)
     module = Module.open(str(path))
     assert all(module.image.data(name) for name in SECTIONS)
     assert module.image.data(".debug_info") is None
+    assert path.suffix == (".xz" if compress else ".ko")
     assert modinfo(path)["signer"] == "kbtf tests"
-    assert verifies(path.read_bytes(), pair)
+    assert verifies(module.to_bytes(), pair)
     assert main(["check", "--kernel", str(vmlinux), str(path)]) == 0
 
 

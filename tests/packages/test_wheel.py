@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kbtf.cli import COMMANDS
+from kbtf.cli.command import COMMANDS
 from sources import copy_sources
 
 from .tools import with_kbtf

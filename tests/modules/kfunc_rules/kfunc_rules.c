@@ -93,8 +93,13 @@ __bpf_kfunc int rules_first(int n) { return n + 10; }
 __bpf_kfunc int rules_second(int n) { return n + 20; }
 __bpf_kfunc int rules_counted(int n) { return n + 30; }
 __bpf_kfunc int rules_uncounted(int n) { return n + 40; }
+__bpf_kfunc int rules_sizes_thing(struct rules_thing *it, int it__sz) { return it__sz; }
+__bpf_kfunc int rules_sizes_pair(struct rules_pair *it, int it__sz) { return it__sz; }
+__bpf_kfunc int rules_sizes_int(int n, int n__sz) { return n__sz; }
+#ifndef NO_NAME_TAKEN
 /* The kernel has a function of this name, which is no kfunc. */
 __bpf_kfunc int do_epoll_create(int n) { return n; }
+#endif
 
 __bpf_kfunc_end_defs();
 
@@ -181,7 +186,12 @@ BTF_ID_FLAGS(func, rules_releases_int, KF_RELEASE)
 BTF_ID_FLAGS(func, rules_int_or_null, KF_RET_NULL)
 BTF_ID_FLAGS(func, rules_all_bits)
 BTF_ID_FLAGS(func, rules_equal)
+BTF_ID_FLAGS(func, rules_sizes_thing)
+BTF_ID_FLAGS(func, rules_sizes_pair)
+BTF_ID_FLAGS(func, rules_sizes_int)
+#ifndef NO_NAME_TAKEN
 BTF_ID_FLAGS(func, do_epoll_create)
+#endif
 BTF_KFUNCS_END(called)
 
 BTF_ID_LIST(dtor_ids)
