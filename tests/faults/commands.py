@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The commands that write files, each with what it reads and what it writes."""
 
 from __future__ import annotations
@@ -109,7 +110,12 @@ COMMANDS = {
     ),
     "build": Command(
         ("build", "-C", "kdir", *BASE, "."),
-        {**KERNEL, "kdir/Makefile": MAKEFILE.encode(), "linked": LINKED},
+        {
+            **KERNEL,
+            "Kbuild": b"obj-m := m.o\n",
+            "kdir/Makefile": MAKEFILE.encode(),
+            "linked": LINKED,
+        },
         {"m.ko": LINKED},
         keeps=("modules.order", ".kbtf.cmd"),
     ),
@@ -137,7 +143,11 @@ COMMANDS = {
     "dkms enable": Command(
         ("dkms", "enable", "--root", "root", "--program", "/usr/bin/kbtf"),
         {"root/etc/dkms/kbtf/other": b"", "root/etc/dkms/framework.conf.d/other.conf": b""},
-        {"root/etc/dkms/kbtf/make": None, "root/etc/dkms/framework.conf.d/kbtf.conf": None},
+        {
+            "root/etc/dkms/kbtf/hook.mk": None,
+            "root/etc/dkms/kbtf/make": None,
+            "root/etc/dkms/framework.conf.d/kbtf.conf": None,
+        },
     ),
     "pahole": Command(
         ("-J", "--btf_base", "vmlinux.btf", "m.ko"),
@@ -173,6 +183,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {
         **kept,
         "KBTF_CACHE_DIR": str(folder.parent / "cache"),
+        "KBTF_ENCODER": "pahole",
         "KBTF_PAHOLE": str(folder / "bin/pahole"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(tmp),

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """What may go wrong while a command writes, and how to make it happen."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Replace a file from a process of its own, which a test may hit with faults and signals.
 
     replace.py FILE LETTER SIZE [COUNT]
@@ -10,8 +11,8 @@ import signal
 import sys
 from types import FrameType
 
-from kbtf.elf.write import replace_file
 from kbtf.errors import KbtfError
+from kbtf.files.replace import replace_file
 
 
 def stop(number: int, _frame: FrameType | None) -> None:

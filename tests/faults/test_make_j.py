@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """``make -j`` with the stand-ins on one tree, also after it was killed."""
 
 from __future__ import annotations

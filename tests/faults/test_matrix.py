@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Every command that writes, under every fault: each file is the old or the new one, whole.
 
 Each cell of the table in docs/robustness.md is a test here, and the other way round.
@@ -155,9 +156,8 @@ def test_two_at_once(case: Case) -> None:
             )
             for _ in range(2)
         ]
-        for process in both:
-            _, errors = process.communicate(timeout=60)
-            assert process.returncode == 0, errors
+        errors = [process.communicate(timeout=60)[1] for process in both]
+        assert [process.returncode for process in both] == [0, 0], errors
         assert state(case.folder, case.command) == case.new
         assert names_in(case.folder) == case.names
 

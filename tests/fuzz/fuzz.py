@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Fuzz kbtf: ``python tests/fuzz/fuzz.py [TARGET...] [--seconds N]``.
 
 The C core runs under libFuzzer with ASan and UBSan, Python under atheris; needed are clang,
@@ -16,8 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NATIVE = ROOT / "kbtf" / "btf" / "native"
-CORE = ("index", "distill", "relocate", "verify")
+sys.path.insert(1, str(ROOT / "tests"))
+NATIVE = ROOT / "kbtf" / "native"
+INCLUDE = [f"-I{NATIVE / part}" for part in ("btf", "core", "dwarf", "python")]
+CORE = ("index", "deduplicate", "distill", "relocate", "verify", "encode")
 PYTHON = ("btf", "dump", "elf", "module", "btf_ids", "kernel", "bpf", "kfuncs", "cmd")
 CLANG = ("clang", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZE = ("-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
@@ -27,9 +30,9 @@ LIMITS = ("-timeout=5", "-rss_limit_mb=1024", "-max_len=65536", "-print_final_st
 def build_core(target: str, folder: Path) -> Path:
     """Compile the fuzzer of an operation of the C core."""
     out = folder / f"fuzz-{target}"
-    sources = [path for path in sorted(NATIVE.glob("*.c")) if path.name != "module.c"]
-    source = Path(__file__).with_name("core.c")
-    command: list[str | Path] = [*CLANG, *SANITIZE, f"-DTARGET={target}", f"-I{NATIVE}"]
+    sources = [path for path in sorted(NATIVE.glob("*/*.c")) if path.parent.name != "python"]
+    source = Path(__file__).with_name("encode.c" if target == "encode" else "core.c")
+    command: list[str | Path] = [*CLANG, *SANITIZE, f"-DTARGET={target}", *INCLUDE]
     command += [source, *sources, "-o", out]
     subprocess.run(command, check=True)
     return out
@@ -54,7 +57,7 @@ def write_seeds(target: str, folder: Path) -> None:
     """Put the seeds of a target into its corpus."""
     from seeds import seeds_of
 
-    for seed in seeds_of(target, ROOT):
+    for seed in seeds_of(target):
         (folder / hashlib.sha1(seed, usedforsecurity=False).hexdigest()).write_bytes(seed)
 
 

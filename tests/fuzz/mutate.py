@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Damaged modules through ``kbtf run`` and ``kbtf check``:
 
     python tests/fuzz/mutate.py --base VMLINUX [--count N] [--commands N] [-j N] MODULE...
@@ -23,12 +24,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kbtf import ElfImage, KbtfError, Module
-from kbtf.cli import main as kbtf_main
+from kbtf.program import main as kbtf_main
 
 CODES = {0, 1, 2, 3, 4}
 SECONDS = 2.0
 MEGABYTES = 300
-_INTERESTING = ("", ".BTF", ".BTF.base", ".BTF_ids", ".symtab", ".strtab", ".shstrtab", ".modinfo")
+_INTERESTING = (
+    *("", ".BTF", ".BTF.base", ".BTF_ids", ".symtab", ".strtab", ".shstrtab", ".modinfo"),
+    *(".debug_info", ".debug_abbrev", ".debug_str", ".debug_loclists", ".debug_str_offsets"),
+    *(".rela.debug_info", ".rela.debug_str_offsets", ".rela.debug_loclists"),
+)
 _NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """What the fuzzers start from: small files, real and made up."""
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from kbtf import BtfBuilder, Kind, distill
 from kbtf.testing.modules import make_base, make_ids, make_module
+from real import corpus, encoding_cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _MOST = 60_000
 """Bytes of a seed: mutating a larger one finds little in the time that it takes."""
@@ -78,7 +79,7 @@ def split_on(base: BtfBuilder) -> BtfBuilder:
     return out
 
 
-def _triples(root: Path) -> Iterator[tuple[bytes, bytes, bytes]]:
+def _triples() -> Iterator[tuple[bytes, bytes, bytes]]:
     """Base, split BTF on it, and a kernel's BTF for both to be moved to."""
     for order in ("little", "big"):
         base = every_kind(order)
@@ -86,21 +87,21 @@ def _triples(root: Path) -> Iterator[tuple[bytes, bytes, bytes]]:
         yield base.build().to_bytes(), split.to_bytes(), base.build().to_bytes()
         made = distill(split)
         yield made.base.to_bytes(), made.split.to_bytes(), base.build().to_bytes()
-    for base_file in sorted((root.parent / "shared" / "corpus" / "distilled").glob("*.base")):
+    for base_file in sorted((corpus() / "distilled").glob("*.base")):
         own = base_file.read_bytes()
         yield own, base_file.with_suffix(".split").read_bytes(), own
 
 
-def _core(root: Path) -> Iterator[bytes]:
-    for base, split, kernel in _triples(root):
+def _core() -> Iterator[bytes]:
+    for base, split, kernel in _triples():
         yield struct.pack("<II", len(base), len(split)) + base + split + kernel
 
 
-def _btf(root: Path) -> Iterator[bytes]:
-    yield from (base for base, _, _ in _triples(root))
+def _btf() -> Iterator[bytes]:
+    yield from (base for base, _, _ in _triples())
 
 
-def _modules(_root: Path) -> Iterator[bytes]:
+def _modules() -> Iterator[bytes]:
     made = distill(split_on(make_base()).build())
     ids = make_ids(
         {"list": [("struct", "own1")]}, {"set": [("func", "work")]}, {"set8": [("func", "work", 3)]}
@@ -112,13 +113,13 @@ def _modules(_root: Path) -> Iterator[bytes]:
     yield from (whole, gzip.compress(whole, 9), lzma.compress(whole), whole + b"x" * 16 + _SIGNED)
 
 
-def _ids(_root: Path) -> Iterator[bytes]:
+def _ids() -> Iterator[bytes]:
     yield b"func__work__1 8 0\nset8__kfuncs 0 24\nstruct__module__2 16 0\0" + bytes(24)
     yield b"func__a__1 4 0\nfunc__b__2 8 0\nset__some 0 12\nstruct__c__3 12\0" + bytes(16)
 
 
-def _kernels(root: Path) -> Iterator[bytes]:
-    for blob in _btf(root):
+def _kernels() -> Iterator[bytes]:
+    for blob in _btf():
         yield blob
         yield from (
             gzip.compress(blob),
@@ -139,17 +140,22 @@ def _kernels(root: Path) -> Iterator[bytes]:
         )
 
 
-def _objects(_root: Path) -> Iterator[bytes]:
+def _objects() -> Iterator[bytes]:
     for target in ("bpfel", "bpfeb"):
         command = ["clang", "-target", target, "-O2", "-g", "-c", "-x", "c", "-", "-o", "-"]
         yield subprocess.run(command, input=_PROGRAM.encode(), stdout=PIPE, check=True).stdout
 
 
-def _cmds(_root: Path) -> Iterator[bytes]:
+def _with_dwarf() -> Iterator[bytes]:
+    for path in sorted(encoding_cases().glob("cases/*/m.ko")):
+        yield path.read_bytes()
+
+
+def _cmds() -> Iterator[bytes]:
     yield from (_CMD.encode(), _SYMVERS.encode())
 
 
-_SEEDS: dict[str, Callable[[Path], Iterator[bytes]]] = {
+_SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "btf": _btf,
     "dump": _btf,
     "elf": _modules,
@@ -159,9 +165,10 @@ _SEEDS: dict[str, Callable[[Path], Iterator[bytes]]] = {
     "bpf": _objects,
     "kfuncs": _modules,
     "cmd": _cmds,
+    "encode": _with_dwarf,
 }
 
 
-def seeds_of(target: str, root: Path) -> Iterator[bytes]:
+def seeds_of(target: str) -> Iterator[bytes]:
     """The seeds of a target of Python or, for any other name, of the C core."""
-    return (seed for seed in _SEEDS.get(target, _core)(root) if len(seed) <= _MOST)
+    return (seed for seed in _SEEDS.get(target, _core)() if len(seed) <= _MOST)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """What is fuzzed in Python: by name, a function of any bytes that ends, or raises a KbtfError.
 
 A result that is made must be readable again; everything else than a KbtfError is a finding.
@@ -10,16 +11,16 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from kbtf import Btf, ElfImage, KbtfError, Module, open_btf, read_ids, resolve_ids
-from kbtf.bpf.audit import audit
+from kbtf.bpf.audit.rules import audit
 from kbtf.bpf.kernel import make_target
 from kbtf.bpf.kfuncs import read_kfuncs
 from kbtf.bpf.ksyms import link
 from kbtf.bpf.object import read_object
 from kbtf.bpf.resolve import Loader
-from kbtf.btf.dump_c import dump_c
-from kbtf.btf.dump_json import dump_json
-from kbtf.btf.dump_raw import dump_raw
-from kbtf.elf.vmlinux import Base
+from kbtf.btf.base import Base
+from kbtf.btf.dump.c.header import dump_c
+from kbtf.btf.dump.json import dump_json
+from kbtf.btf.dump.raw import dump_raw
 from kbtf.kbuild.cmdfiles import read_cmd, read_symvers
 from kbtf.testing.elfwriter import ElfSymbol, write_elf
 from kbtf.testing.modules import make_base

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The fuzzers, for some seconds each; CONTRIBUTING says how to run them for long."""
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from shown import block, sh
 FOLDER = Path(__file__).parent
 SECONDS = 5
 TARGETS = (
-    *("index", "distill", "relocate", "verify"),
+    *("index", "deduplicate", "distill", "relocate", "verify", "encode"),
     *("btf", "dump", "elf", "module", "btf_ids", "kernel", "bpf", "kfuncs", "cmd"),
 )
 
