@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Calls kfuncs of kfunc_module; customers.c loads it by its light skeleton. */
+/* Calls kfuncs of kfunc_module; customers.c loads it through its light skeleton. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -13,7 +13,7 @@ extern void kfunc_module_ticket_return(struct kfunc_module_ticket *ticket) __ksy
 /* Newer versions of the module may have it. */
 extern __u64 kfunc_module_forget(void) __ksym __weak;
 
-/* What customers.c passes and reads. */
+/* Passed and read by customers.c. */
 struct visit {
 	__u64 customers;
 	__u64 served;

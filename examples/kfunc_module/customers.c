@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * customers - has kfunc_module serve some.
+ * customers - lets kfunc_module serve customers.
  *
  *   customers NUMBER
  *
- * Prints how many it has served by now. It needs no library and no file besides itself: the light
- * skeleton holds the BPF program and another one that loads it, which looks up the kfuncs in the
- * kernel. Exit status: 1 it could not be loaded or run, 2 wrong arguments.
+ * Prints how many it has served so far. It needs no library and no other file: the light skeleton
+ * contains the BPF program and another one that loads it, which looks up the kfuncs in the
+ * kernel. Exit status: 1 if it could not be loaded or run, 2 for wrong arguments.
  */
 #include <errno.h>
 #include <stdio.h>

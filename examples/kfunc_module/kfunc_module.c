@@ -2,9 +2,9 @@
 /*
  * A counter with tickets, offered to BPF programs as kfuncs.
  *
- * It is small, yet its BTF refers to the kernel's in each way that matters: types
+ * It is small, but its BTF refers to the kernel's in every way that matters: types
  * embedded by value, types behind a pointer, enums, a typedef of an anonymous
- * struct; and its kfuncs carry different flags, so that a mix-up of them shows.
+ * struct. Its kfuncs have different flags, so that mixing them up is noticed.
  */
 #include <linux/atomic.h>
 #include <linux/bpf.h>
@@ -18,7 +18,7 @@
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 
-/* What kernels before 6.3, 6.7 and 6.9 do not have yet. */
+/* Missing in kernels before 6.3, 6.7 and 6.9. */
 #ifndef __bpf_kfunc
 #define __bpf_kfunc __used noinline
 #endif
@@ -31,6 +31,10 @@
 #ifndef BTF_KFUNCS_START
 #define BTF_KFUNCS_START BTF_SET8_START
 #define BTF_KFUNCS_END BTF_SET8_END
+#endif
+/* All pointer arguments are trusted since 7.0, and kernels no longer have the flag. */
+#ifndef KF_TRUSTED_ARGS
+#define KF_TRUSTED_ARGS 0
 #endif
 
 enum kfunc_module_mood {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A congestion control made of steady's kfuncs: on long ways the window grows faster.
+ * A congestion control made of steady's kfuncs: on long paths, the window grows faster.
  *
- * Of the kernel's structs only what is used is declared; libbpf finds it by name.
+ * Only the used members of the kernel's structs are declared; libbpf finds them by name.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -37,7 +37,7 @@ extern __u32 steady_set_gain(struct sock *sk, __u32 gain) __ksym;
 /* Newer versions of the module may have it. */
 extern void steady_pace(struct sock *sk, __u32 gain) __ksym __weak;
 
-/* What transfer.c shows. */
+/* Shown by transfer.c. */
 struct {
 	__u64 connections;
 	__u64 acks;

@@ -2,9 +2,9 @@
 /*
  * A TCP congestion control whose parts are kfuncs: BPF programs can build their own from them.
  *
- * The window grows by a number of segments for each round trip, the gain, and gives up a quarter
- * when a segment is lost. A BPF program that implements struct tcp_congestion_ops may keep all of
- * that and choose the gain, which is kept with the connection.
+ * The window grows by a number of segments per round trip, the gain, and shrinks by a quarter when
+ * a segment is lost. A BPF program that implements struct tcp_congestion_ops can keep all of that
+ * and choose the gain, which is stored with the connection.
  */
 #include <linux/bpf.h>
 #include <linux/btf.h>
@@ -12,11 +12,16 @@
 #include <linux/module.h>
 #include <net/tcp.h>
 
+/* All pointer arguments are trusted since 7.0, and kernels no longer have the flag. */
+#ifndef KF_TRUSTED_ARGS
+#define KF_TRUSTED_ARGS 0
+#endif
+
 #define LOWEST_GAIN 1U
 #define HIGHEST_GAIN 64U
 #define LEAST_WINDOW 2U
 
-/* Lies in the part of a connection that belongs to its congestion control. */
+/* Stored in the part of a connection that belongs to its congestion control. */
 struct steady {
 	u32 gain;
 	u32 losses;
@@ -24,7 +29,7 @@ struct steady {
 
 __bpf_kfunc_start_defs();
 
-/* Each connection starts with this, whoever controls it. */
+/* Each connection starts with this, whatever controls it. */
 __bpf_kfunc void steady_init(struct sock *sk)
 {
 	struct steady *steady = inet_csk_ca(sk);
@@ -64,7 +69,7 @@ __bpf_kfunc u32 steady_gain(struct sock *sk)
 	return steady->gain;
 }
 
-/* Segments for each round trip; returns what it is now. */
+/* Set the segments per round trip; returns the new value. */
 __bpf_kfunc u32 steady_set_gain(struct sock *sk, u32 gain)
 {
 	struct steady *steady = inet_csk_ca(sk);
@@ -82,7 +87,7 @@ __bpf_kfunc u32 steady_losses(struct sock *sk)
 
 __bpf_kfunc_end_defs();
 
-/* KF_TRUSTED_ARGS: only the socket that the kernel hands to the program, none that it found. */
+/* KF_TRUSTED_ARGS: only the socket that the kernel passes to the program, not one it found. */
 BTF_KFUNCS_START(steady_ids)
 BTF_ID_FLAGS(func, steady_init, KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, steady_ssthresh, KF_TRUSTED_ARGS)

@@ -2,10 +2,10 @@
 /*
  * transfer - sends bytes over loopback under one congestion control.
  *
- *   transfer steady BYTES          that of the module
- *   transfer eager.bpf.o BYTES     that of the BPF object, registered as long as this runs
+ *   transfer steady BYTES          with the module's
+ *   transfer eager.bpf.o BYTES     with the BPF object's, registered while this runs
  *
- * Prints "NAME: BYTES bytes", then what the BPF programs counted. Exit status: 1 it failed.
+ * Prints "NAME: BYTES bytes", then what the BPF programs counted. Exit status: 1 on failure.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -26,7 +26,7 @@ static void check(int failed, const char *what)
 	}
 }
 
-/* The same for both ends: a connection that is accepted has that of its listener. */
+/* The same for both ends: an accepted connection has that of its listener. */
 static int make_socket(const char *control)
 {
 	char chosen[16] = "";

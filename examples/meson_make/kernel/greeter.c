@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Greets whoever asks; a BPF program may, too. */
+/* Greets everyone who asks; a BPF program may ask, too. */
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
@@ -7,6 +7,11 @@
 #include <linux/sched.h>
 
 #include "greeter.h"
+
+/* All pointer arguments are trusted since 7.0, and kernels no longer have the flag. */
+#ifndef KF_TRUSTED_ARGS
+#define KF_TRUSTED_ARGS 0
+#endif
 
 static char *whom = GREETER_WHOM;
 module_param(whom, charp, 0444);

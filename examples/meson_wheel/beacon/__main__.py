@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``beacon``: lists the kernels that there is a module for, or loads it."""
+"""``beacon``: lists the kernels that have a module, or loads it."""
 
 import sys
 

@@ -1,4 +1,5 @@
-"""A plugin of kbtf that compresses a module if the name of the output says so."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""A kbtf plugin that compresses a module if the name of the output has such a suffix."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ def kbtf_add_options(group: OptionGroup) -> None:
         "--compress-level",
         key="compress.level",
         type=int,
+        safe=True,
         metavar="N",
         help="how hard to compress OUT.ko.gz, .xz and .zst: 1 (fast) to 9 (small)",
     )
@@ -35,7 +37,7 @@ def kbtf_configure(config: Config) -> None:
 
 @hookimpl(wrapper=True)
 def kbtf_finish(output: Output, config: Config) -> Generator[None, object, object]:
-    """Compress what all others are done with: a signature belongs inside."""
+    """Compress after all other plugins: a signature belongs inside."""
     result = yield
     wanted = output.path.rpartition(".ko.")[2] if ".ko." in output.path else None
     if wanted not in KINDS:
@@ -44,7 +46,7 @@ def kbtf_finish(output: Output, config: Config) -> Generator[None, object, objec
     if has is None:
         output.data = compress(output.data, wanted, config["compress.level"])
     elif has != wanted:
-        # kbtf itself compresses it again, as it was.
+        # kbtf itself compresses it again, in the same format.
         raise UsageError(
             f"the module is compressed as {has}, the name says {wanted}",
             file=output.path,
@@ -54,7 +56,7 @@ def kbtf_finish(output: Output, config: Config) -> Generator[None, object, objec
 
 
 def compress(data: bytes, kind: str, level: int | None) -> bytes:
-    """Compress as the kernel's scripts/Makefile.modinst; equal input gives equal output."""
+    """Compress like the kernel's scripts/Makefile.modinst; equal input gives equal output."""
     if kind == "gz":
         import gzip
 
@@ -62,7 +64,7 @@ def compress(data: bytes, kind: str, level: int | None) -> bytes:
     if kind == "xz":
         import lzma
 
-        # The decoder of the kernel knows no CRC64, and Makefile.modinst asks for 1 MiB.
+        # The kernel's decoder does not support CRC64, and Makefile.modinst uses 1 MiB.
         preset = 6 if level is None else level
         filters = [{"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": 1 << 20}]
         return lzma.compress(data, check=lzma.CHECK_CRC32, filters=filters)

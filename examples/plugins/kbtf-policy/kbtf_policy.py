@@ -1,4 +1,5 @@
-"""A plugin of kbtf that fails where ``.BTF.base`` grows over a budget or kfuncs change."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""A kbtf plugin that fails if ``.BTF.base`` exceeds a budget or kfuncs change."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PolicyError(KbtfError):
-    """A module that is well-formed, but not what was agreed on."""
+    """A valid module that violates the policy."""
 
     exit_code = 1
 
@@ -58,7 +59,7 @@ def kbtf_configure(config: Config) -> None:
 
 @hookimpl(wrapper=True)
 def kbtf_embed_sections(module: Module, config: Config) -> Generator[None, object, object]:
-    """Look at what is there once every pass of the phase is done."""
+    """Check the result after every pass of the phase."""
     result = yield
     budget, folder = config["policy.btf-base-budget"], config["policy.kfunc-baseline"]
     size = len(module.image.data(".BTF.base") or b"")
@@ -79,14 +80,14 @@ def kbtf_embed_sections(module: Module, config: Config) -> Generator[None, objec
 
 @hookimpl
 def kbtf_finish(output: Output, config: Config) -> None:
-    """Record at the end, when nothing more can be wrong with the module."""
+    """Record at the end, when nothing more can go wrong with the module."""
     module = output.module
     if config["policy.record"] and not config["dry-run"] and not module.skipped:
         _record(config["policy.kfunc-baseline"], module.name, kfuncs_of(module))
 
 
 def kfuncs_of(module: Module) -> Kfuncs:
-    """The kfuncs of each set, by the ids that the section has by now."""
+    """The kfuncs of each set, by the ids in the section."""
     ids, btf = read_ids(module.image), module.btf
     if ids is None or btf is None:
         return {}
@@ -105,7 +106,7 @@ def kfuncs_of(module: Module) -> Kfuncs:
 
 
 def differences(old: Kfuncs, new: Kfuncs) -> list[str]:
-    """What changed, in words, by set and kfunc."""
+    """The changes in words, by set and kfunc."""
     words = []
     for name in sorted({*old, *new}):
         before, after = old.get(name, {}), new.get(name, {})
@@ -121,7 +122,7 @@ def differences(old: Kfuncs, new: Kfuncs) -> list[str]:
 
 
 def _recorded(folder: str, module: str) -> Kfuncs:
-    """What was recorded for a module; nothing for one that has no file."""
+    """The record for a module; empty if it has no file."""
     path = _path(folder, module)
     if not os.path.isdir(folder):
         raise KbtfError("no such directory", file=folder, hint="record it with --record-baseline")
@@ -147,7 +148,7 @@ def _are_kfuncs(sets: object) -> bool:
 def _record(folder: str, module: str, sets: Kfuncs) -> None:
     path = _path(folder, module)
     os.makedirs(folder, exist_ok=True)
-    # Whole or not at all, as everything that kbtf writes.
+    # Completely or not at all, like everything that kbtf writes.
     new = f"{path}.{os.getpid()}"
     with open(new, "w", encoding="utf-8") as file:
         file.write(json.dumps(sets, indent=2, sort_keys=True) + "\n")

@@ -1,4 +1,5 @@
-"""A plugin of kbtf that writes into a module what it was built from, and a command to read it."""
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
+"""A kbtf plugin that records in a module what it was built from, and a command to read it."""
 
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ def kbtf_add_options(group: OptionGroup) -> None:
         "--provenance-revision",
         key="provenance.revision",
         metavar="REV",
+        safe=True,
         help="the revision of the sources, to be kept in the module",
     )
 
@@ -59,13 +61,13 @@ def _epoch() -> int | None:
 
 
 def _compilers(module: Module) -> list[str]:
-    """What compilers left in ``.comment``, one string for each object file, each once."""
+    """The strings of compilers in ``.comment``, one for each object file, without duplicates."""
     strings = (module.image.data(".comment") or b"").split(b"\0")
     return list(dict.fromkeys(text.decode(errors="replace") for text in strings if text))
 
 
 def read(module: Module) -> dict[str, Any] | None:
-    """What a module says; None without the section, KbtfError if it cannot be read."""
+    """The record in a module; None without the section, KbtfError if it cannot be read."""
     data = module.image.data(SECTION)
     if data is None:
         return None

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the office, those who queue at it, and the program know of each other. */
+/* The interface between the office, those who queue at it, and the program. */
 #ifndef TICKET_OFFICE_H
 #define TICKET_OFFICE_H
 

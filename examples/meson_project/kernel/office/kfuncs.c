@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What BPF programs may ask the office. */
+/* The office's functions for BPF programs. */
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/sched.h>
 
 #include "office.h"
+
+/* All pointer arguments are trusted since 7.0, and kernels no longer have the flag. */
+#ifndef KF_TRUSTED_ARGS
+#define KF_TRUSTED_ARGS 0
+#endif
 
 __bpf_kfunc_start_defs();
 

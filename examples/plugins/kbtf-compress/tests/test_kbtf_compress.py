@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Whatever the name says: the standard tools unpack it to what kbtf writes without a name."""
 
 from __future__ import annotations

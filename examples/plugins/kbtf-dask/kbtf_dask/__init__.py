@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Runs kbtf's batches on a Dask cluster."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """A Dask cluster as an executor."""
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class DaskExecutor(Executor):
     """
 
     def __init__(self, address: str) -> None:
-        # modules are large, and that is all right
+        # modules are large, which is fine
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
         try:
             self._client = Client(address, timeout=_SECONDS, set_as_default=False)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """A budget that is kept and one that is not; kfuncs that stay, go, come and change."""
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def test_the_table_counts_and_unknown_keys_are_refused(
     text = toml.replace("[policy]", "[tool.kbtf.policy]") if file == "pyproject.toml" else toml
     (kbtf_dir / file).write_text(text)
 
-    done = kbtf_run("run", kbtf_module())
+    done = kbtf_run("run", "--config", file, kbtf_module())
 
     assert done.code == code
     assert words in done.err

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """What goes into the section comes out of the command, and nothing that was not told goes in."""
 
 from __future__ import annotations
