@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""Makes the manual pages and completions that are installed: ``terminal.py FOLDER NATIVE``.
+"""Generates the installed manual pages and completions: ``terminal.py FOLDER NATIVE``.
 
-Meson runs it, with kbtf's C core that it has just built; the rest is imported from the sources.
+Meson runs it, with the C core that it has just built; the rest is imported from the sources.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kbtf.cli._inventory import Argument, Command
+    from kbtf.cli.inventory import Argument, Command
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPLETIONS = {"bash": "kbtf", "zsh": "_kbtf", "fish": "kbtf.fish"}
@@ -37,7 +37,7 @@ ENVIRONMENT = {
     "XDG_CACHE_HOME": "Where the BTF of compressed kernels is kept, for users other than root.",
 }
 FILES = {
-    "kbtf.toml, pyproject.toml": "The configuration, in the current directory.",
+    "kbtf.toml, pyproject.toml": "The configuration, in the current directory: safe options only.",
     "/var/cache/kbtf, ~/.cache/kbtf": "The BTF of compressed kernels.",
 }
 
@@ -46,8 +46,8 @@ def main(folder: str, native: str) -> None:
     """Write all files to *folder*."""
     load_sources(native)
     os.environ["KBTF_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    from kbtf.cli._inventory import inventory
-    from kbtf.cli.completion import script
+    from kbtf.cli.commands.completion import script
+    from kbtf.cli.inventory import inventory
 
     commands = inventory()
     write(folder, "kbtf.1", overview(commands))
@@ -58,10 +58,10 @@ def main(folder: str, native: str) -> None:
 
 
 def load_sources(native: str) -> None:
-    """Let kbtf be imported from the sources, with the C core that is at *native*."""
+    """Make kbtf importable from the sources, with the C core at *native*."""
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(ROOT))
-    name = "kbtf.btf._native"
+    name = "kbtf.native._native"
     core = ModuleSpec(name, ExtensionFileLoader(name, native), origin=native)
     # A source distribution has no symbolic link kbtf/plugins.
     folder = ROOT / "plugins"
@@ -118,12 +118,12 @@ def page(command: Command) -> str:
 
 
 def head(name: str, summary: str) -> Iterator[str]:
-    from kbtf.btf._native import VERSION
+    from kbtf.version import VERSION
 
     stamp = os.environ.get("SOURCE_DATE_EPOCH")
     day = time.strftime("%Y-%m-%d", time.gmtime(int(stamp) if stamp else None))
     yield f'.TH {name.upper()} 1 {day} "kbtf {VERSION}" "User Commands"'
-    yield from (".nh", ".ad l")  # what is copied has no hyphens that help had not
+    yield from (".nh", ".ad l")  # no hyphens are added to text that users copy
     yield ".SH NAME"
     yield f"{roff(name)} \\- {roff(summary)}"
 
@@ -151,7 +151,7 @@ def listed(terms: dict[str, str]) -> Iterator[str]:
 
 
 def arguments(found: tuple[Argument, ...]) -> Iterator[str]:
-    """The words that a command takes, then its options."""
+    """The arguments of a command, then its options."""
     for argument in sorted(found, key=lambda argument: bool(argument.flags)):
         flags = ", ".join(f"\\fB{roff(flag)}\\fR" for flag in argument.flags)
         values = f"\\fI{roff(argument.metavar)}\\fR" if argument.metavar else ""
@@ -172,7 +172,7 @@ def references(pages: list[tuple[str, int]]) -> Iterator[str]:
 
 
 def roff(text: str) -> str:
-    """Text as it is, whatever characters it has."""
+    """Literal text, whatever characters it contains."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{text}" if text.startswith((".", "'")) else text
 
