@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""Measures kbtf and its peers side by side: see README.md.
+"""Compares kbtf with its peers: see README.md.
 
 Exit code: 0 all bars hold, 1 one does not, 2 usage or an editable install, 4 nothing to measure on.
 """
@@ -15,14 +15,15 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent / "tests"))
 
+import encoding
 import many
 import measures
-from inputs import KBTF, ROOT, Inputs, package
+from inputs import KBTF, Inputs, package
 from measures import Result
 
 import real
 
-MEASURES = {**measures.MEASURES, **many.MEASURES}
+MEASURES = {**measures.MEASURES, **many.MEASURES, **encoding.MEASURES}
 
 
 def arguments() -> argparse.Namespace:
@@ -33,26 +34,28 @@ def arguments() -> argparse.Namespace:
         "--only", choices=MEASURES, action="append", metavar="NAME", help=", ".join(MEASURES)
     )
     parser.add_argument(
-        "--corpus",
-        type=Path,
-        default=ROOT.parent / "shared" / "corpus",
-        metavar="DIR",
-        help="with base/ and split/ (default: %(default)s)",
-    )
-    parser.add_argument(
         "--tree",
         type=Path,
         metavar="DIR",
-        help="modules as they were linked (default: those of the installed kernel, unpacked)",
+        help="modules, which may be compressed and signed (default: those of the installed kernel)",
+    )
+    parser.add_argument(
+        "--pahole",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="one more pahole to compare with (default: the installed one, Debian 13's, sid's)",
     )
     options = parser.parse_args()
     if options.repeat < 1:
         parser.error("--repeat must be at least 1")
+    if not all("=" in word for word in options.pahole):
+        parser.error("--pahole takes NAME=PATH")
     return options
 
 
 def require_installed() -> None:
-    """Measure what users have: files in site-packages, compiled, with a console script."""
+    """Require what users have: files in site-packages, compiled, with a console script."""
     if (package().parent / "meson.build").exists():
         sys.exit(f"bench: {package()} is a source tree: install kbtf with pip, not editable")
     if not KBTF.exists():
@@ -60,13 +63,31 @@ def require_installed() -> None:
 
 
 def measure(names: list[str], inputs: Inputs, repeat: int) -> list[Result]:
+    """The results, each printed on standard error as soon as it is there."""
     results: list[Result] = []
-    for name in names:
+    for number, name in enumerate(names, start=1):
+        progress(f"measuring {name} ({number} of {len(names)}) ...")
         try:
-            results.extend(MEASURES[name](inputs, repeat))
+            for result in MEASURES[name](inputs, repeat):
+                results.append(result)
+                say(" ".join(cell for cell in row(result) if cell != "-"))
+                progress(f"measuring {name} ({number} of {len(names)}) ...")
         except real.Missing as error:
-            print(f"skipped: {name}: {error}", file=sys.stderr)
+            say(f"skipped: {name}: {error}")
+    progress("")
     return results
+
+
+def say(line: str) -> None:
+    progress("")
+    print(line, file=sys.stderr, flush=True)
+
+
+def progress(text: str) -> None:
+    """Overwrite the last line of a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
 
 
 def machine() -> str:
@@ -112,7 +133,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="kbtf-bench-") as folder:
-        inputs = Inputs(options.corpus, Path(folder), options.tree)
+        named = dict(word.split("=", 1) for word in options.pahole)
+        inputs = Inputs(Path(folder), options.tree, named)
         results = measure(options.only or list(MEASURES), inputs, options.repeat)
     if not results:
         return 4

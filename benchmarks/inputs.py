@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""What is measured on: the corpus, a kernel's BTF in its several forms, a small module."""
+"""The inputs of benchmarks: the corpus, a kernel's BTF in several forms, a small module."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ import sysconfig
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trees
+from debug_modules import find_debug_modules
+from paholes import find_paholes
 
 import real
+
+if TYPE_CHECKING:
+    from debug_modules import DebugModules
+    from paholes import Pahole
 
 ROOT = Path(__file__).resolve().parent.parent
 KBTF = Path(sysconfig.get_path("scripts"), "kbtf")
 
 
 def package() -> Path:
-    """The folder of the package that Python imports as kbtf."""
+    """The directory of the package that Python imports as kbtf."""
     spec = find_spec("kbtf")
     if spec is None or spec.origin is None:
         raise real.Missing("kbtf is not installed")
@@ -29,31 +36,31 @@ def package() -> Path:
 
 
 class Inputs:
-    """Files, found or made when first asked for; real.Missing where there is no such thing."""
+    """Files, found or created when first needed; real.Missing if there is no such file."""
 
-    def __init__(self, corpus: Path, folder: Path, tree: Path | None = None) -> None:
-        self.corpus = corpus
+    def __init__(
+        self, folder: Path, tree: Path | None = None, paholes: dict[str, str] | None = None
+    ) -> None:
+        self.corpus = real.corpus()
         self.given_tree = tree
+        self.named_paholes = paholes or {}
         self._folders = 0
         self.folder = folder
-        """For what is made; nothing of it stays."""
+        """For created files; removed at the end."""
 
     @cached_property
     def splits(self) -> list[Path]:
         """Split BTF of the corpus."""
-        found = sorted(self.corpus.glob("split/*.btf"))
-        if not found:
-            raise real.Missing(f"no corpus in {self.corpus}: give it with --corpus")
-        return found
+        return sorted(self.corpus.glob("split/*.btf"))
 
     @cached_property
     def splits_base(self) -> Path:
         """The base of the corpus's split BTF."""
-        return self._unpacked(self.corpus / "base" / "6.12.117.btf.xz", "corpus.btf")
+        return self.corpus_base("117")
 
     def corpus_base(self, name: str) -> Path:
         """One of the corpus's bases as raw BTF."""
-        return self._unpacked(self.corpus / "base" / f"6.12.{name}.btf.xz", f"{name}.btf")
+        return self.corpus / "base" / f"6.12.{name}.btf"
 
     @cached_property
     def elf(self) -> Path:
@@ -62,11 +69,13 @@ class Inputs:
 
     @cached_property
     def raw(self) -> Path:
-        """A kernel's BTF in a file of its own: of `elf`, else what `kbtf demo` uses."""
+        """A kernel's BTF in a raw file: that of `elf`, else the one of `kbtf demo`."""
         try:
             elf = self.elf
         except real.Missing:
-            return self._unpacked(package() / "demo" / "vmlinux.btf.xz", "vmlinux.btf")
+            path = self.folder / "vmlinux.btf"
+            path.write_bytes(lzma.decompress((package() / "demo" / "vmlinux.btf.xz").read_bytes()))
+            return path
         path = self.folder / "vmlinux.btf"
         subprocess.run([KBTF, "base", elf, "-o", path], check=True, stdout=subprocess.DEVNULL)
         return path
@@ -92,21 +101,36 @@ class Inputs:
         source = ROOT / "examples" / "kfunc_module"
         return real.build_module(source, self.folder / "module", headers, "RESOLVE_BTFIDS=true")
 
+    @cached_property
+    def linked_module(self) -> Path:
+        """The same with DWARF, as linked; its base is `raw`."""
+        source, into = ROOT / "examples" / "kfunc_module", self.folder / "linked"
+        tools = ("PAHOLE=true", "RESOLVE_BTFIDS=true")
+        return real.build_module(source, into, real.newest_headers(), *tools)
+
+    @cached_property
+    def paholes(self) -> list[Pahole]:
+        """The peers of the encoder."""
+        return find_paholes(self.named_paholes)
+
+    @cached_property
+    def debug_modules(self) -> DebugModules:
+        """Modules with DWARF of one kernel."""
+        return find_debug_modules(self.given_tree, KBTF, self.folder)
+
     @property
     def module_release(self) -> str | None:
         """The kernel release that `module` was built for."""
         return _release(self.module)
 
     def copy_of_module(self) -> Path:
-        """The module anew, in its place for being changed."""
+        """A fresh copy of the module, in the place where it may be changed."""
         return Path(shutil.copy(self.module, self.folder / "subject.ko"))
 
     @cached_property
     def tree(self) -> Path:
         """All modules of the kernel of `raw`, decompressed and unsigned."""
-        if self.given_tree:
-            return self.given_tree
-        source = Path(f"/lib/modules/{self.module_release}/kernel")
+        source = self.given_tree or Path(f"/lib/modules/{self.module_release}/kernel")
         if not any(source.rglob("*.ko*")):
             raise real.Missing(f"no modules in {source}: give a tree with --tree")
         into = self.folder / "tree"
@@ -143,13 +167,13 @@ class Inputs:
         raise real.Missing(f"no {name}.ko in {self.tree}")
 
     def first(self, count: int) -> Path:
-        """So many modules of `tree`, of all sizes."""
+        """That many modules of `tree`, of all sizes."""
         step = max(1, self.tree_count // count)
         chosen = self.tree_by_size[step // 2 :: step][:count]
         return trees.link_modules(chosen, self.tree, self.folder / f"first{count}")
 
     def sample(self, step: int) -> Path:
-        """Each so manyth module of `tree`."""
+        """One in *step* modules of `tree`."""
         return self.first(max(1, self.tree_count // step))
 
     @staticmethod
@@ -168,7 +192,7 @@ class Inputs:
 
     @cached_property
     def tree_halving(self) -> list[tuple[Path, int]]:
-        """The module with the most BTF, then ever one with at most half, and their bytes."""
+        """The module with the most BTF, then each with at most half of that, and their bytes."""
         sizes = {split: split.stat().st_size for split in self.tree_splits}
         chosen: list[tuple[Path, int]] = []
         for split, size in sorted(sizes.items(), key=lambda item: -item[1]):
@@ -177,26 +201,19 @@ class Inputs:
         return chosen
 
     def new_folder(self) -> Path:
-        """An empty folder that nothing was in before."""
+        """A new, empty directory."""
         self._folders += 1
         path = self.folder / f"new{self._folders}"
         path.mkdir()
         return path
 
     def environment(self, cache: str) -> dict[str, str]:
-        """That of the caller, without what changes kbtf, and with a cache of that name."""
+        """The caller's environment without kbtf's variables, with a cache of that name."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KBTF_")}
         return {**kept, "KBTF_CACHE_DIR": str(self.folder / cache)}
 
-    def _unpacked(self, source: Path, name: str) -> Path:
-        if not source.exists():
-            raise real.Missing(f"no {source}")
-        path = self.folder / name
-        path.write_bytes(lzma.decompress(source.read_bytes()))
-        return path
-
 
 def _release(module: Path) -> str | None:
-    from kbtf import Module  # not before bench.py has seen which kbtf that is
+    from kbtf import Module  # only after bench.py has checked which kbtf that is
 
     return Module.open(str(module)).release

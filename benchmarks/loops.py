@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""What kbtf does many times in one process, as the bench commands of tests/oracles/btf_oracle.c.
+"""Operations repeated in one process, like the bench commands of tests/oracles/btf_oracle.c.
 
     loops.py distill REPEAT BASE SPLIT...
     loops.py relocate REPEAT TARGET BASE SPLIT [BASE SPLIT]...
@@ -59,7 +59,7 @@ def main() -> None:
     elif what == "relocate":
         blobs = [Path(path).read_bytes() for path in rest]
         pairs = list(zip(blobs[::2], blobs[1::2], strict=True))
-        # A fresh one each time, for the first module of a run has the target's names hashed.
+        # A new one each time, because the first module of a run hashes the target's names.
         targets = [Btf.parse(data) for _ in range(int(repeat))]
         took = timed(int(repeat), lambda: relocate_all(targets.pop(), pairs))
     else:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """All modules of a distribution's kernel: against a copy, the peers' chain, libbpf in one process.
 
-What is written goes to new folders that stay until the end: on some file systems (ext4 without a
-journal) creating files is slow for a minute after others were deleted.
+Output goes to new directories that stay until the end: on some file systems (ext4 without a
+journal), creating files is slow for a minute after others were deleted.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 MOST_PAIRS = 5  # they take seconds each
 CURVE = (1, 10, 100, 1000, 4000)  # modules
 
-# What the peers need for one module: libbpf distils, objcopy replaces .BTF and adds .BTF.base,
+# The peers' steps for one module: libbpf distills, objcopy replaces .BTF and adds .BTF.base,
 # resolve_btfids fills .BTF_ids.  $1 is the module, $2 its copy's place.
 CHAIN = """\
 set -e
 mkdir -p "$(dirname "$2")"
-{distil} distill {base} "$1" "$2.base" "$2.split"
+{distill} distill {base} "$1" "$2.base" "$2.split"
 objcopy --update-section .BTF="$2.split" "$1" "$2"
 objcopy --add-section .BTF.base="$2.base" "$2"
 {resolve} -b {base} "$2" >/dev/null 2>&1 || :
@@ -46,7 +46,7 @@ def chain(inputs: Inputs) -> Path:
     oracles.need("objcopy", "xargs")
     script = inputs.folder / "chain.sh"
     text = CHAIN.format(
-        distil=oracles.libbpf_tool(),
+        distill=oracles.libbpf_tool(),
         base=inputs.tree_base,
         resolve=real.debian_resolve_btfids(real.newest_headers()),
     )
@@ -67,25 +67,25 @@ def shell(inputs: Inputs, command: str) -> Run:
 
 
 def pairs(repeat: int, ours: Callable[[], Run], theirs: Callable[[], Run]) -> list[tuple[Run, Run]]:
-    """Runs by turns, after one of each that warms up."""
+    """Alternating runs, after a warm-up of each."""
     ours(), theirs()
     return [(ours(), theirs()) for _ in range(repeat)]
 
 
 def compare(
-    name: str, what: str, runs: list[tuple[Run, Run]], compared: str, bar: float | None
+    name: str,
+    what: str,
+    runs: list[tuple[Run, Run]],
+    compared: str,
+    bar: float | None,
+    *,
+    processor: bool = False,
 ) -> Result:
-    """The medians, and the median of the pairs' ratios."""
-    return Result(
-        name,
-        what,
-        "ms",
-        median(mine.ms for mine, _ in runs),
-        median(other.ms for _, other in runs),
-        compared,
-        bar,
-        tuple(mine.ms / other.ms for mine, other in runs),
-    )
+    """The medians, and the median of the pairs' ratios, of time or of processor time."""
+    times = [(a.cpu_ms, b.cpu_ms) if processor else (a.ms, b.ms) for a, b in runs]
+    ours, theirs = (median(each) for each in zip(*times, strict=True))
+    ratios = tuple(mine / other for mine, other in times)
+    return Result(name, what, "ms", ours, theirs, compared, bar, ratios)
 
 
 def measure_tree(inputs: Inputs, repeat: int) -> Iterator[Result]:
@@ -117,17 +117,26 @@ def measure_tree(inputs: Inputs, repeat: int) -> Iterator[Result]:
 
 def measure_chain(inputs: Inputs, repeat: int) -> Iterator[Result]:
     script, names = chain(inputs), inputs.tree_names
+    made: dict[str, Path] = {}
 
     def theirs() -> Run:
-        into = inputs.new_folder()
+        into = made["theirs"] = inputs.new_folder()
         each = f"sh {script} {inputs.tree}/$1 {into}/$1"
         return shell(inputs, f"xargs -P2 -n1 sh -c '{each}' sh <{names} && sync -f {into}")
 
     def ours() -> Run:
-        return kbtf_run(inputs, inputs.tree, inputs.new_folder(), "-j2")
+        into = made["ours"] = inputs.new_folder()
+        return kbtf_run(inputs, inputs.tree, into, "-j2")
 
     what = f"kbtf run -j2, {inputs.tree_count} modules; the peers' chain, xargs -P2"
     yield compare("chain", what, pairs(min(repeat, MOST_PAIRS), ours, theirs), "ratio", 0.1)
+    sizes = megabytes(made["ours"]), megabytes(made["theirs"])
+    yield Result("chain-size", "all modules; with objcopy", "MB", *sizes, "ratio", 1)
+
+
+def megabytes(folder: Path) -> float:
+    """The bytes of the files below a directory."""
+    return sum(path.stat().st_size for path in folder.rglob("*.ko")) / 1e6
 
 
 def measure_one(inputs: Inputs, repeat: int) -> Iterator[Result]:
@@ -180,7 +189,7 @@ def measure_matrix(inputs: Inputs, repeat: int) -> Iterator[Result]:
 
 
 def measure_packed(inputs: Inputs, repeat: int) -> Iterator[Result]:
-    """In kind: a tenth of the modules, for compressing takes nearly all of the time."""
+    """Compressed like the input: a tenth of the modules, as compression dominates."""
     plain = inputs.sample(10)
     for kind, program in (("xz", "xz -T1"), ("zst", "zstd -q --rm -T1")):
         packed = inputs.new_folder() / "packed"
@@ -196,7 +205,7 @@ def measure_packed(inputs: Inputs, repeat: int) -> Iterator[Result]:
 
 
 def measure_curve(inputs: Inputs, repeat: int) -> Iterator[Result]:
-    """Over the number of modules, then over the size of one's BTF."""
+    """By the number of modules, then by the size of a module's BTF."""
     for count in CURVE:
         some = inputs.first(count)
         runs = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""All modules of an installed kernel, as they were linked: neither compressed nor signed."""
+"""All modules of an installed kernel, as linked: neither compressed nor signed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def link_modules(modules: list[Path], tree: Path, into: Path) -> Path:
 
 
 def write_splits(modules: list[Path], into: Path) -> list[Path]:
-    """The split BTF of each module in a file of its own, named by the place in the list."""
+    """The split BTF of each module in a separate file, named by its index in the list."""
     from kbtf import Module
 
     into.mkdir()
