@@ -8,12 +8,13 @@ from docutils import nodes
 
 
 def put_in(app: Any, doctree: nodes.document) -> None:
-    """Replace each image that is an SVG file by its contents."""
+    """Replace each image that is an SVG file by its contents, in a frame that can scroll."""
     for image in list(doctree.findall(nodes.image)):
         if image["uri"].endswith(".svg"):
             svg = (Path(app.srcdir) / image["uri"]).read_text()
             app.env.note_dependency(image["uri"])
-            image.replace_self(nodes.raw("", svg, format="html"))
+            frame = f'<div class="drawing-frame">{svg}</div>'
+            image.replace_self(nodes.raw("", frame, format="html"))
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""What of the reference is made from the program itself, so that it cannot say anything else.
+"""The parts of the documentation that are generated from the program, so that they cannot differ.
 
 A page has a line ``<!-- generated: NAME -->``, NAME being a function of PARTS, where that
 function's Markdown goes.
@@ -11,20 +11,46 @@ import inspect
 import json
 import os
 import re
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kbtf
 from kbtf import errors
-from kbtf.cli import COMMANDS
-from kbtf.cli._inventory import complete_parser, inventory
-from kbtf.host import hookspecs
-from kbtf.host.manager import HOOKS
+from kbtf.btf.rules import CHANGES
+from kbtf.cli.command import COMMANDS
+from kbtf.cli.inventory import complete_parser, inventory
+from kbtf.cli.options import add_run_options
+from kbtf.findings.boot import BOOT
+from kbtf.findings.build import BUILD
+from kbtf.findings.deep import DEEP
+from kbtf.findings.kernel import KERNEL
+from kbtf.findings.kfuncs import KFUNCS
+from kbtf.findings.linking import LINKING
+from kbtf.findings.loading import LOADING
+from kbtf.hooks import specs as hookspecs
+from kbtf.hooks.manager import make_manager
+from kbtf.hooks.options import OptionGroup
+from kbtf.hooks.specs import HOOKS
+from kbtf.run.phases import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kbtf.cli._inventory import Argument, Command
+    from kbtf.cli.inventory import Argument, Command
+    from kbtf.findings.table import Row, Table
+    from kbtf.hooks.options import Option
+
+TABLES = {
+    "check": LOADING,
+    "check --deep": DEEP,
+    "kfuncs": KFUNCS,
+    "kfuncs VMLINUX": KERNEL,
+    "ksyms": LINKING,
+    "doctor": BUILD,
+    "status": BOOT,
+}
+"""The findings by the command that reports them."""
 
 _MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
@@ -75,18 +101,106 @@ def error_classes() -> str:
     return "\n".join(rows)
 
 
+def kernel_changes() -> str:
+    """A table of what releases changed in the checks, and where a kernel's BTF shows it."""
+    rows = ["| since | what | shown by | denied by |", "|---|---|---|---|"]
+    for change in CHANGES:
+        signs = (str(sign or "-") for sign in (change.shown_by, change.denied_by))
+        rows.append(f"| {change.since} | {change.what} | {' | '.join(signs)} |")
+    return "\n".join(rows)
+
+
+def findings() -> str:
+    """A table of what ``kbtf check`` finds."""
+    return _findings(LOADING)
+
+
+def deep_findings() -> str:
+    """A table of what ``kbtf check --deep`` finds."""
+    return _findings(DEEP)
+
+
+def kfunc_findings() -> str:
+    """A table of what ``kbtf kfuncs`` finds."""
+    return _findings(KFUNCS)
+
+
+def kernel_findings() -> str:
+    """A table of what ``kbtf kfuncs VMLINUX`` finds."""
+    return _findings(KERNEL)
+
+
+def linking_findings() -> str:
+    """A table of what ``kbtf ksyms`` finds."""
+    return _findings(LINKING)
+
+
+def build_findings() -> str:
+    """A table of what ``kbtf doctor`` looks at."""
+    return _findings(BUILD)
+
+
+def boot_findings() -> str:
+    """A table of what ``kbtf status`` finds in addition to the findings of ``kbtf check``."""
+    return _findings(BOOT)
+
+
+def finding_codes() -> str:
+    """A table of all codes; each has the place ``finding-CODE``."""
+    rows = ["| code | reported by | severity | what it is about |", "|---|---|---|---|"]
+    found = [(row.code, command, row) for command, table in TABLES.items() for row in table]
+    places: set[str] = set()
+    for code, command, row in sorted(found, key=itemgetter(0)):
+        cell = f"`{code}`" if code in places else f"[`{code}`]{{#finding-{code}}}"
+        places.add(code)
+        rows.append(f"| {cell} | `kbtf {command}` | {_severities(row)} | {row.meaning} |")
+    return "\n".join(rows)
+
+
+def _findings(table: Table) -> str:
+    rows = ["| code | severity | what it is about |", "|---|---|---|"]
+    for row in table:
+        rows.append(f"| `{row.code}` | {_severities(row)} | {row.meaning} |")
+    return "\n".join(rows)
+
+
+def _severities(row: Row) -> str:
+    return ", ".join(severity.value for severity in row.severities)
+
+
 def configuration() -> str:
     """A table of the keys of the configuration, with the commands that read them."""
     readers: dict[str, list[str]] = {}
     texts: dict[str, str] = {}
     for command in COMMANDS:
         for action in complete_parser(command)._actions:
-            mark, _, key = action.dest.partition(":")  # see kbtf.host.config.Option.dest
+            mark, _, key = action.dest.partition(":")  # see kbtf.run.config.Option.dest
             if mark == "option":
                 readers.setdefault(key, []).append(f"`{command}`")
                 texts[key] = _prose(action.help or "-")
-    rows = ["| key | what it is | read by |", "|---|---|---|"]
-    rows += [f"| `{key}` | {texts[key]} | {', '.join(readers[key])} |" for key in texts]
+    safe = {key for key, option in _options_of_run().items() if option.safe}
+    rows = ["| key | what it is | read by | safe |", "|---|---|---|---|"]
+    rows += [
+        f"| `{key}` | {texts[key]} | {', '.join(readers[key])} | {'yes' if key in safe else ''} |"
+        for key in texts
+    ]
+    return "\n".join(rows)
+
+
+def _options_of_run() -> dict[str, Option]:
+    group = OptionGroup()
+    add_run_options(group)
+    make_manager().call("kbtf_add_options", group=group)
+    return group.options
+
+
+def phases() -> str:
+    """A table of the phases."""
+    titles = ("phase", "hook", "what is there", "inside Kbuild", "on other machines")
+    rows = [f"| {' | '.join(titles)} |", "|---|---|---|---|---|"]
+    for phase in PHASES:
+        where = ("yes" if runs else "no" for runs in (phase.in_kbuild, phase.elsewhere))
+        rows.append(f"| {phase.name} | `{phase.hook}` | {phase.uses} | {' | '.join(where)} |")
     return "\n".join(rows)
 
 
@@ -104,7 +218,7 @@ def _schema(path: Path) -> Iterator[str]:
 
 
 def _prose(text: str) -> str:
-    """Help or a docstring as Markdown: names and commands are code, all else is as it stands."""
+    """Help or a docstring as Markdown: names and commands become code, the rest is unchanged."""
     text = re.sub(r"``(.+?)``|(?<!\*)\*(\w+)\*(?!\*)|(?<!\w)'([^'\n]+)'(?!\w)", _as_code, text)
     parts = text.split("`")
     parts[::2] = [re.sub(r"[*<\[|]", r"\\\g<0>", part) for part in parts[::2]]
@@ -119,7 +233,26 @@ def _block(language: str, text: str) -> str:
     return f"```{language}\n{text.strip()}\n```\n"
 
 
-PARTS = {part.__name__: part for part in (commands, hooks, error_classes, configuration, schemas)}
+PARTS = {
+    part.__name__: part
+    for part in (
+        commands,
+        hooks,
+        phases,
+        error_classes,
+        findings,
+        deep_findings,
+        kfunc_findings,
+        kernel_findings,
+        linking_findings,
+        build_findings,
+        boot_findings,
+        finding_codes,
+        kernel_changes,
+        configuration,
+        schemas,
+    )
+}
 
 
 def fill_in(app: Any, page: str, source: list[str]) -> None:

@@ -20,7 +20,6 @@ FENCED = re.compile(
     r"^(?P<indent> {0,3})(?P<fence>`{3,}|~{3,})(?P<kind>.*)\n(?:.*\n)*?(?P=indent)(?P=fence)$",
     re.MULTILINE,
 )
-ITEM = re.compile(r"(?:.*\n)*?(?:[-*+]|\d+[.)]) ")
 
 each_page = pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -41,18 +40,6 @@ def blocks(text: str) -> list[Block]:
         lines = text[: match.start()].split("\n")
         if not match["kind"].startswith("{"):
             found.append(Block(len(lines), match["kind"], lines[-2] if len(lines) > 1 else ""))
-    return found
-
-
-def indented(text: str) -> list[str]:
-    """What begins an indented block: four spaces behind a blank line, not where a list goes on."""
-    found = []
-    in_list = False
-    for part in re.split(r"\n{2,}", FENCED.sub("", text)):
-        if not part.startswith(" "):
-            in_list = bool(ITEM.match(part))
-        elif part.startswith("    ") and not in_list:
-            found.append(part.partition("\n")[0])
     return found
 
 
@@ -80,7 +67,6 @@ def test_every_block_has_a_mark_and_every_mark_a_block(page: Path) -> None:
     for block in found:
         assert MARK.fullmatch(block.before), f"line {block.line}: {block.kind} without a mark"
     assert len(marks(text)) == len(found)
-    assert not indented(text), "indented, where no mark can be: fence it"
 
 
 @each_page
@@ -90,21 +76,6 @@ def test_every_name_stands_once_in_a_page_and_beside_it_in_some_test(page: Path)
     path = str(page.relative_to(ROOT))
     for name in names:
         assert any({path, name} <= strings for strings in strings_of_tests()), name
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("Run\n\n    make\n    make test\n\nin turn.\n", ["    make"]),
-        ("- a list\n\n    goes on\n\nand ends.\n\n    make\n", ["    make"]),
-        ("1. a list\n2. goes on\n\n    here\n", []),
-        ("A sentence\n    goes on.\n", []),
-        ("```c\nint a;\n\n    int b;\n```\n", []),
-    ],
-    ids=["block", "behind a list", "in a list", "in a sentence", "in a fence"],
-)
-def test_indented_blocks_are_found(text: str, found: list[str]) -> None:
-    assert indented(text) == found
 
 
 def test_blocks_and_marks_are_seen() -> None:

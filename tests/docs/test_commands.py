@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbtf.cli._inventory import inventory
+from kbtf.cli.inventory import inventory
 
 from .pages import ROOT, code, pages
 

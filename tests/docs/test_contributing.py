@@ -3,27 +3,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from shown import ROOT, block, sh
+from shown import block, sh
 from sources import copy_sources
 
 from .test_site import need_sphinx
-
-
-def runs_of_tests(page: str) -> set[str]:
-    return set(re.findall(r"\.venv/bin/pytest\b(?: -m \w+)?", (ROOT / page).read_text()))
-
-
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_the_tests_are_run_as_before_anything_lands(page: str) -> None:
-    assert runs_of_tests(page) == runs_of_tests(".ci/run")
-    for path in (page, ".ci/run"):
-        assert ".venv/bin/pip install '.[docs,test]'" in (ROOT / path).read_text()
 
 
 @pytest.mark.integration

@@ -20,6 +20,7 @@ KNOWN = {
     "https://git.kernel.org/pub/scm/devel/pahole/pahole.git",
     "https://github.com/eliben/pyelftools",
     "https://mesonbuild.com/meson-python/",
+    "https://packaging.pypa.io",
     "https://pluggy.readthedocs.io",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import missing
+from conftest import or_missing
 from kbuild.kdirs import shadow
 from oracles import build as oracles
 from shown import block, steps
@@ -35,12 +35,10 @@ def bare(text: str) -> str:
 
 
 def test_the_session_of_readme(headers: Path, tmp_path: Path) -> None:
-    try:
+    with or_missing():
         oracles.need("clang", "gcc", "make", "pahole")
         env = environment(headers)
         kernel = kernels.own_kernel(headers, Path("/boot"))
-    except oracles.Missing as error:
-        missing(error)
     kdir = shadow(headers, tmp_path / "headers", "vmlinux")
     folder = tmp_path / "folder"
     folder.mkdir()

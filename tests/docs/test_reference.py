@@ -14,7 +14,7 @@ import pytest
 
 import kbtf
 from kbtf import errors
-from kbtf.cli import COMMANDS
+from kbtf.cli.command import COMMANDS
 from shown import block, sh
 
 from .pages import DOCS, ROOT, generated
@@ -41,7 +41,7 @@ def test_all_that_help_shows_is_in_the_reference(command: str, parts: dict[str, 
 def test_every_part_that_is_made_has_its_page(parts: dict[str, Any]) -> None:
     marks = [
         mark
-        for page in (DOCS / "reference").glob("*.md")
+        for page in DOCS.rglob("*.md")
         for mark in re.findall(r"^<!-- generated: (\w+) -->$", page.read_text(), re.MULTILINE)
     ]
     assert sorted(marks) == sorted(parts)
@@ -76,7 +76,7 @@ def test_every_variable_of_kbtf_is_in_the_reference() -> None:
 def test_the_configuration_shown_is_one(parts: dict[str, Any], tmp_path: Path) -> None:
     text = block("docs/reference/configuration.md", "configuration")
     (tmp_path / "kbtf.toml").write_text(text)
-    assert "pahole" not in sh("kbtf plugins", tmp_path)
+    assert "pahole" not in sh("kbtf plugins --config kbtf.toml", tmp_path)
     keys = tomllib.loads(text)
     for key in keys.keys() - {"plugins"}:
         assert f"| `{key}` |" in parts["configuration"]()

@@ -87,3 +87,9 @@ def test_drawings_take_the_colours_of_the_page(site: Path) -> None:
     drawings = list((DOCS / "images").glob("*.svg"))
     inline = sum(path.read_text().count('<svg class="drawing"') for path in site.rglob("*.html"))
     assert inline == len(drawings) > 3
+
+
+def test_names_without_a_docstring_show_none(site: Path) -> None:
+    text = (site / "reference/python.html").read_text()
+    assert "Alias for field number" not in text
+    assert "Create a new string object" not in text

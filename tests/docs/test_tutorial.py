@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import missing
+from conftest import or_missing
 from oracles import build as oracles
 from shown import block, normalised, sh, steps
 from vm import kernels, machine
@@ -55,11 +55,9 @@ def followed(
     folder = tmp_path_factory.mktemp("tutorial")
     for name in FILES:
         (folder / name).write_text(block(PAGE, name))
-    try:
+    with or_missing():
         oracles.need("clang", "gcc", "make", "pahole")
         env = environment(headers)
-    except oracles.Missing as error:
-        missing(error)
     seen = []
     for command, shown in [*commands("build"), *commands("link")]:
         words = command.replace("/sys/kernel/btf/vmlinux", str(vmlinux))
@@ -72,10 +70,8 @@ def followed(
 
 @pytest.mark.integration
 def test_what_is_installed_can_be(headers: Path, tmp_path: Path) -> None:
-    try:
+    with or_missing():
         oracles.need("apt-get")
-    except oracles.Missing as error:
-        missing(error)
     here = {"sudo apt-get": "apt-get --simulate", "linux-headers-$(uname -r)": headers.name}
     sh(block(PAGE, "install", here), tmp_path)
 
@@ -111,11 +107,9 @@ def test_the_kfunc_is_called(
     lines = [f"{{ {command}; }} >/out/{n} 2>&1" for n, (command, _) in enumerate(session)]
     script = tmp_path / "script"
     script.write_text("\n".join([GUEST, *lines, ""]))
-    try:
+    with or_missing():
         kernel = kernels.own_kernel(headers, Path("/boot"))
         run = machine.run_in(kernel, script, guest_files(folder), tmp_path / "machine")
-    except oracles.Missing as error:
-        missing(error)
 
     assert "missing module BTF, cannot register kfunc" in (run.out / "dmesg").read_text()
     for n, (command, shown) in enumerate(session):
@@ -125,12 +119,10 @@ def test_the_kfunc_is_called(
 
 @pytest.mark.integration
 def test_the_job_of_the_ci_page(headers: Path, tmp_path: Path) -> None:
-    try:
+    with or_missing():
         oracles.need("dpkg-deb", "gcc", "make", "pahole")
         kernel = kernels.own_kernel(headers, Path("/boot"))
         env = environment(headers)
-    except oracles.Missing as error:
-        missing(error)
     (tmp_path / "mymodule.c").write_text(block(PAGE, "counter.c"))
     (tmp_path / "Makefile").write_text("obj-m := mymodule.o\n")
     package_an_image(kernel, tmp_path)
