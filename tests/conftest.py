@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Fixtures: the real parts that tests run against, and what to do where one is missing."""
 
 from __future__ import annotations
 
-import lzma
 import os
 import signal
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from urllib.request import urlopen
@@ -14,13 +15,14 @@ import pytest
 
 import real
 from kbtf import Btf
+from lab.debian import Debian, debian
+from lab.installed import Installed, installed
 from oracles import build as oracles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
-CORPUS = ROOT.parent / "shared" / "corpus"
 
 
 def pytest_configure() -> None:
@@ -40,12 +42,19 @@ def missing(reason: object) -> NoReturn:
     pytest.skip(str(reason))
 
 
+@contextmanager
+def or_missing() -> Iterator[None]:
+    """Skip, or fail, what needs something that this machine has not got."""
+    try:
+        yield
+    except real.Missing as error:
+        missing(error)
+
+
 def need_fresh_debian() -> None:
     """Skip where no Debian can be made in a directory: that takes mounts and Debian's mirror."""
-    try:
+    with or_missing():
         oracles.need("debootstrap", "unshare", "git")
-    except oracles.Missing as error:
-        missing(error)
     mount = ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "true")
     if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("nothing may be mounted here")
@@ -56,13 +65,6 @@ def need_fresh_debian() -> None:
         pytest.skip(f"deb.debian.org is not reached: {error}")
 
 
-def _or_missing(get: Callable[[], Path]) -> Path:
-    try:
-        return get()
-    except real.Missing as error:
-        missing(error)
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The root of the project."""
@@ -71,22 +73,21 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def corpus() -> Path:
-    """The corpus of real BTF with libbpf's results, which is not part of the project."""
-    if not CORPUS.is_dir():
-        pytest.skip("no corpus beside the project")
-    return CORPUS
+    """Real BTF with libbpf's results, see data/README.md; not to be written to."""
+    return real.corpus()
 
 
 @pytest.fixture(scope="session")
 def corpus_base(corpus: Path) -> Btf:
     """The BTF that the corpus's modules were built on."""
-    return Btf.parse(lzma.decompress((corpus / "base" / "6.12.117.btf.xz").read_bytes()))
+    return Btf.parse((corpus / "base" / "6.12.117.btf").read_bytes())
 
 
 @pytest.fixture(scope="session")
 def headers() -> Path:
     """The newest installed kernel headers of Debian's 6.12 that have vmlinux."""
-    return _or_missing(real.newest_headers)
+    with or_missing():
+        return real.newest_headers()
 
 
 @pytest.fixture(scope="session")
@@ -98,19 +99,29 @@ def vmlinux(headers: Path) -> Path:
 @pytest.fixture(scope="session")
 def resolve_btfids(headers: Path) -> Path:
     """Debian's resolve_btfids."""
-    return _or_missing(lambda: real.debian_resolve_btfids(headers))
+    with or_missing():
+        return real.debian_resolve_btfids(headers)
 
 
 @pytest.fixture(scope="session")
 def libbpf() -> Path:
     """libbpf of linux-source-6.12 behind a small program."""
-    return _or_missing(oracles.libbpf_tool)
+    with or_missing():
+        return oracles.libbpf_tool()
+
+
+@pytest.fixture(scope="session")
+def newest_libbpf() -> Path:
+    """A libbpf of the middle of 2026 or later behind the same program."""
+    with or_missing():
+        return oracles.newest_libbpf_tool()
 
 
 @pytest.fixture(scope="session")
 def bpftool() -> Path:
     """The bpftool of linux-source-6.12, which knows .BTF.base."""
-    return _or_missing(oracles.bpftool)
+    with or_missing():
+        return oracles.bpftool()
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +134,21 @@ def kfunc_module(headers: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         "PAHOLE=true",
         "RESOLVE_BTFIDS=true",
     )
+
+
+@pytest.fixture(scope="session")
+def lab() -> Debian:
+    """Debian 13 with headers of 6.12 and two 7.x kernels."""
+    need_fresh_debian()
+    with or_missing():
+        return debian()
+
+
+@pytest.fixture(scope="session")
+def lab_kbtf(lab: Debian) -> Iterator[Installed]:
+    """kbtf in it."""
+    with installed(lab) as found:
+        yield found
 
 
 @pytest.fixture

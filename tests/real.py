@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""Real parts to test with: kernel headers, modules built by Kbuild, modules of other machines.
+"""Real parts to test with: BTF of kernels, headers, modules by Kbuild, and of other machines.
 
 Each function raises `Missing` where this machine has not got what it takes.
 """
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -15,11 +16,13 @@ from oracles.build import Missing, cache_root, need, once, run
 __all__ = [
     "Missing",
     "build_module",
+    "corpus",
     "debian_resolve_btfids",
     "foreign_modules",
     "newest_headers",
 ]
 
+DATA = Path(__file__).parent / "data"
 HEADERS = re.compile(r"linux-headers-(?P<version>\d+(\.\d+)+(-\d+)?(\+\w+)?)-(?P<flavour>.+)")
 BUILD_PRODUCTS = shutil.ignore_patterns(
     "*.ko", "*.o", "*.mod", "*.mod.c", ".*", "Module.symvers", "modules.order"
@@ -43,6 +46,26 @@ Dir::State "{folder}/state";
 Dir::State::status "{folder}/status";
 Dir::Cache "{folder}/cache";
 """
+
+
+def corpus() -> Path:
+    """The directory with what `data/README.md` describes; not to be written to."""
+    return _unpacked("debian-6.12.tar.xz", "corpus")
+
+
+def encoding_cases() -> Path:
+    """The directory with modules to encode, and the BTF that pahole makes of them."""
+    return _unpacked("encode.tar.xz", "encode")
+
+
+def _unpacked(archive: str, name: str) -> Path:
+    digest = hashlib.sha256((DATA / archive).read_bytes()).hexdigest()
+
+    def unpack(path: Path) -> None:
+        with tarfile.open(DATA / archive) as opened:
+            opened.extractall(path, filter="data")
+
+    return once(cache_root() / f"{name}-{digest[:16]}", unpack)
 
 
 def newest_headers(flavour: str = "amd64") -> Path:

@@ -32,12 +32,15 @@ def block(page: str, name: str, places: Mapping[str, object] | None = None) -> s
     return text
 
 
-def sh(script: str, folder: Path, **variables: str) -> str:
-    """Run commands in a folder with the kbtf that is tested; none may fail. What they print."""
+def sh(script: str, folder: Path, *, exits: int = 0, **variables: str) -> str:
+    """Run commands in a folder with the kbtf that is tested, up to one that fails.
+
+    What they print; *exits* is the exit code expected of the last.
+    """
     command = ["sh", "-ec", script]
     env = with_kbtf(**variables)
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == exits, done.stdout + done.stderr
     return done.stdout
 
 
@@ -47,10 +50,10 @@ def steps(session: str) -> list[tuple[str, str]]:
     return [(command, shown) for command, _, shown in parts]
 
 
-def run_session(session: str, folder: Path) -> None:
+def run_session(session: str, folder: Path, *, exits: int = 0) -> None:
     """Run each command of a console block and compare what it prints with what is shown."""
     for command, shown in steps(session):
-        assert normalised(sh(command, folder)) == normalised(shown), command
+        assert normalised(sh(command, folder, exits=exits)) == normalised(shown), command
 
 
 def normalised(text: str) -> list[str]:

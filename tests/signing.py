@@ -70,3 +70,21 @@ def modinfo(module: Path) -> dict[str, str]:
     if "sig_key" in found:
         found["sig_key"] = found["sig_key"].replace(":", "")
     return found
+
+
+def state(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is written or replaced."""
+    facts = path.stat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def fake_kdir(folder: Path, script: str, **config: str) -> Path:
+    """A build directory whose sign-file is a shell script."""
+    (folder / "scripts").mkdir(parents=True)
+    program = folder / "scripts/sign-file"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    (folder / "include/config").mkdir(parents=True)
+    lines = [f"CONFIG_{name}={value}\n" for name, value in config.items()]
+    (folder / "include/config/auto.conf").write_text("".join(lines))
+    return folder

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The others of README take another kernel, or one that runs.
-BLOCKS = ("packages", "install", "two steps", "Makefile", "session", "plugin session", "python")
+BLOCKS = ("packages", "install", "build", "two steps")
 
 
 @pytest.mark.integration

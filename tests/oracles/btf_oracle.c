@@ -34,7 +34,9 @@ struct blob {
 
 static const char usage_text[] =
 	"usage: btf_oracle distill BASE SPLIT OUT_BASE OUT_SPLIT\n"
+	"       btf_oracle dedup BASE SPLIT OUT\n"
 	"       btf_oracle relocate NEWBASE IN_BASE IN_SPLIT OUT\n"
+	"       btf_oracle both BASE SPLIT...\n"
 	"       btf_oracle bench-distill BASE SPLIT... [--repeat N]\n"
 	"       btf_oracle bench-relocate NEWBASE BASE SPLIT [BASE SPLIT]... [--repeat N]\n"
 	"       btf_oracle bench-parse BASE COUNT [--repeat N]\n";
@@ -159,23 +161,49 @@ static struct btf *parse_file(const char *path, struct btf *base)
 	return btf;
 }
 
-static int distill(char **arg)
+static int distill_on(struct btf *base, const char *path, const char *out_base,
+		      const char *out_split)
 {
-	struct btf *base = NULL, *split = NULL, *new_base = NULL, *new_split = NULL;
+	struct btf *split = parse_file(path, base), *new_base = NULL, *new_split = NULL;
 	int err = -1;
 
-	base = parse_file(arg[0], NULL);
-	split = base ? parse_file(arg[1], base) : NULL;
 	if (!split)
-		goto out;
+		return -1;
 	err = btf__distill_base(split, &new_base, &new_split);
 	if (err)
 		fprintf(stderr, "btf_oracle: btf__distill_base: %d\n", err);
 	else
-		err = save(new_base, arg[2]) || save(new_split, arg[3]) ? -1 : 0;
-out:
+		err = save(new_base, out_base) || save(new_split, out_split) ? -1 : 0;
 	btf__free(new_split);
 	btf__free(new_base);
+	btf__free(split);
+	return err;
+}
+
+static int distill(char **arg)
+{
+	struct btf *base = parse_file(arg[0], NULL);
+	int err = base ? distill_on(base, arg[1], arg[2], arg[3]) : -1;
+
+	btf__free(base);
+	return err;
+}
+
+static int relocate_to(struct btf *target, const char *base_path, const char *path,
+		       const char *out)
+{
+	struct btf *base = parse_file(base_path, NULL);
+	struct btf *split = base ? parse_file(path, base) : NULL;
+	int err = -1;
+
+	if (!split)
+		goto out;
+	err = btf__relocate(split, target);
+	if (err)
+		fprintf(stderr, "btf_oracle: btf__relocate: %d\n", err);
+	else
+		err = save(split, out);
+out:
 	btf__free(split);
 	btf__free(base);
 	return err;
@@ -183,23 +211,49 @@ out:
 
 static int relocate(char **arg)
 {
-	struct btf *target = NULL, *base = NULL, *split = NULL;
+	struct btf *target = parse_file(arg[0], NULL);
+	int err = target ? relocate_to(target, arg[1], arg[2], arg[3]) : -1;
+
+	btf__free(target);
+	return err;
+}
+
+/* Distills each SPLIT to SPLIT.base and SPLIT.split, which it relocates to BASE as SPLIT.back. */
+static int both(const char *base_path, char **paths, int count)
+{
+	struct btf *base = parse_file(base_path, NULL);
+	char made[3][4096];
+
+	if (!base)
+		return -1;
+	for (int i = 0; i < count; i++) {
+		snprintf(made[0], sizeof(made[0]), "%s.base", paths[i]);
+		snprintf(made[1], sizeof(made[1]), "%s.split", paths[i]);
+		snprintf(made[2], sizeof(made[2]), "%s.back", paths[i]);
+		if (!distill_on(base, paths[i], made[0], made[1]))
+			relocate_to(base, made[0], made[1], made[2]);
+	}
+	btf__free(base);
+	return 0;
+}
+
+static int dedup(char **arg)
+{
+	struct btf *base = NULL, *split = NULL;
 	int err = -1;
 
-	target = parse_file(arg[0], NULL);
-	base = target ? parse_file(arg[1], NULL) : NULL;
-	split = base ? parse_file(arg[2], base) : NULL;
+	base = parse_file(arg[0], NULL);
+	split = base ? parse_file(arg[1], base) : NULL;
 	if (!split)
 		goto out;
-	err = btf__relocate(split, target);
+	err = btf__dedup(split, NULL);
 	if (err)
-		fprintf(stderr, "btf_oracle: btf__relocate: %d\n", err);
+		fprintf(stderr, "btf_oracle: btf__dedup: %d\n", err);
 	else
-		err = save(split, arg[3]);
+		err = save(split, arg[2]);
 out:
 	btf__free(split);
 	btf__free(base);
-	btf__free(target);
 	return err;
 }
 
@@ -354,8 +408,12 @@ static int run(const char *name, char **arg, int args, int repeat)
 
 	if (!strcmp(name, "distill") && args == 4)
 		return distill(arg) ? 1 : 0;
+	if (!strcmp(name, "dedup") && args == 3)
+		return dedup(arg) ? 1 : 0;
 	if (!strcmp(name, "relocate") && args == 4)
 		return relocate(arg) ? 1 : 0;
+	if (!strcmp(name, "both") && args >= 2)
+		return both(arg[0], arg + 1, args - 1) ? 1 : 0;
 	if (!strcmp(name, "bench-distill") && args >= 2) {
 		bench.blob_count = bench.items = args - 1;
 		bench.run_item = bench_distill_item;

@@ -95,19 +95,29 @@ def kernel_source(into: Path | None = None) -> Path:
     if not tarball.exists():
         raise Missing(f"{tarball} is missing although {SOURCE} is installed")
 
+    return unpacked(tarball, (into or cache_root()) / f"{SOURCE}_{version}" / "source")
+
+
+def unpacked(tarball: Path, target: Path, wanted: tuple[str, ...] = WANTED) -> Path:
+    """`target`, with a part of a kernel source: what the peers are built from, if not told."""
+
     def unpack(path: Path) -> None:
         need("tar", "xz")
         path.mkdir()
-        members = [f"{SOURCE}/{name}" for name in WANTED]
+        members = [f"{tarball.name.removesuffix('.tar.xz')}/{name}" for name in wanted]
         options = ["--use-compress-program=xz -T2", "--strip-components=1", f"--directory={path}"]
         run("tar", f"--file={tarball}", "--extract", *options, *members)
 
-    return once((into or cache_root()) / f"{SOURCE}_{version}" / "source", unpack)
+    return once(target, unpack)
 
 
 def libbpf(into: Path | None = None) -> Path:
     """A folder with `libbpf.a` and `include/bpf/`."""
-    source = kernel_source(into)
+    return libbpf_of(kernel_source(into))
+
+
+def libbpf_of(source: Path) -> Path:
+    """The same, from any kernel source."""
 
     def make(path: Path) -> None:
         need("gcc", "make", "python3")
@@ -123,7 +133,11 @@ def libbpf(into: Path | None = None) -> Path:
 
 def libbpf_tool(into: Path | None = None) -> Path:
     """The program `btf_oracle`, which does with libbpf what we do ourselves."""
-    library = libbpf(into)
+    return oracle_with(libbpf(into))
+
+
+def oracle_with(library: Path) -> Path:
+    """The same, with any libbpf."""
     text = hashlib.sha256(ORACLE.read_bytes()).hexdigest()[:12]
 
     def make(path: Path) -> None:
@@ -131,6 +145,27 @@ def libbpf_tool(into: Path | None = None) -> Path:
         run(*compiler, "-o", path, ORACLE, library / "libbpf.a", "-lelf", "-lz")
 
     return once(library.with_name(f"btf_oracle-{text}"), make)
+
+
+def newest_libbpf_tool(into: Path | None = None) -> Path:
+    """`btf_oracle` with the libbpf whose sources are in the directory ``$KBTF_NEWEST_LIBBPF``.
+
+    Debian has none whose btf__dedup() joins typedefs with the base: that takes a checkout of
+    https://github.com/libbpf/libbpf of June 2026 or later.
+    """
+    source = os.environ.get("KBTF_NEWEST_LIBBPF", "")
+    if not (Path(source) / "src" / "btf.c").is_file():
+        raise Missing("$KBTF_NEWEST_LIBBPF names no checkout of libbpf")
+    text = hashlib.sha256((Path(source) / "src" / "btf.c").read_bytes()).hexdigest()[:12]
+
+    def make(path: Path) -> None:
+        need("gcc", "make")
+        path.mkdir()
+        work = path.with_name("work")
+        options = ["BUILD_STATIC_ONLY=y", f"OBJDIR={work}", f"DESTDIR={path}", "PREFIX=", "LIBDIR="]
+        run("make", "-s", "-j2", "-C", Path(source) / "src", *options, "install")
+
+    return oracle_with(once((into or cache_root()) / f"libbpf-{text}" / "libbpf", make))
 
 
 def bpftool(into: Path | None = None) -> Path:
