@@ -57,9 +57,10 @@ def run_in(
     initramfs = folder / "initramfs"
     pack_initramfs(initramfs, {**files, "test": script}, folder / "tree")
     console, results = folder / "console", folder / "out.tar"
-    # One processor: of two, emulated, one may still run code that the other has just rewritten
-    # (jump labels), and the kernel dies of that.
-    command: list[str | Path] = [QEMU, "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", memory]
+    # One thread for both processors: with two, one sometimes keeps the old code of an instruction
+    # that the other rewrites (jump labels), and the kernel panics.
+    command: list[str | Path] = [QEMU, "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2"]
+    command += ["-m", memory]
     command += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     command += ["-kernel", kernel.image, "-initrd", initramfs]
     # The kernel would test the timer, and panic where this machine is too busy to answer in time.
