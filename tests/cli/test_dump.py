@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from kbtf import Btf, BtfBuilder, Kind, distill
-from kbtf.btf.base import Base
+from kbtf import Btf, BtfBuilder, Kind, distill, open_btf
 from kbtf.program import main
 from kbtf.testing import make_base, make_module, write_elf
 
@@ -103,18 +102,20 @@ def test_split_btf_is_read_on_the_base_that_is_named(form: str, files: Files, du
 
 
 def test_the_base_of_a_plain_module_is_looked_for(
-    files: Files, dump: Dump, monkeypatch: pytest.MonkeyPatch
+    headers: Path, vmlinux: Path, run_dir: Path, dump: Dump
 ) -> None:
-    asked = []
+    base = open_btf(str(vmlinux))
+    split = BtfBuilder(base)
+    split.add_ref(Kind.PTR, len(base) - 1)
+    module = make_module(
+        btf=split.build().to_bytes(), release=headers.name.removeprefix("linux-headers-")
+    )
+    (run_dir / "installed.ko").write_bytes(module)
 
-    def find_base(release: str, *, cache: bool) -> Base:
-        asked.append((release, cache))
-        return Base(files.base, "vmlinux", None, release)
+    found = dump("installed.ko")
 
-    monkeypatch.setattr("kbtf.kernel.find.find_base", find_base)
-
-    assert dump("--no-cache", files.plain) == (0, files.on_vmlinux, "")
-    assert asked == [("6.12.0-test", False)]
+    assert found.code == 0
+    assert found == dump("--base", str(vmlinux), "installed.ko")
 
 
 def test_where_there_is_no_base_for_a_module_that_is_said(files: Files, dump: Dump) -> None:
