@@ -100,8 +100,36 @@ def test_the_version_is_an_attribute() -> None:
     assert kbtf.__version__ == VERSION
 
 
-def test_what_a_plugin_left_for_the_interpreters_end_is_done(run_dir: Path) -> None:
-    (run_dir / "late.py").write_text(
-        "import atexit\nfrom kbtf import hookimpl\natexit.register(print, 'done at the end')\n"
-    )
-    assert sh("kbtf plugins -p ./late.py", run_dir).endswith("\ndone at the end\n")
+LATE = {
+    "a function": "import atexit; atexit.register(print, 'done at the end')",
+    "a thread": "import threading as t; t.Timer(0.1, print, ['done at the end']).start()",
+}
+
+
+@pytest.mark.parametrize("left", LATE)
+def test_what_a_plugin_left_for_the_interpreters_end_is_done(run_dir: Path, left: str) -> None:
+    (run_dir / "late.py").write_text(f"{LATE[left]}\nfrom kbtf import hookimpl\n")
+    assert "done at the end\n" in sh("kbtf plugins -p ./late.py", run_dir)
+
+
+# What prints something when Python ends in the usual way.
+WATCHERS = {
+    "-m cProfile": "function calls",
+    "-m trace --listfuncs": "functions called",
+    "-X dev -c 'import sys; from kbtf.program import kbtf; f = open(sys.executable); kbtf()'": (
+        "ResourceWarning"
+    ),
+}
+
+
+@pytest.mark.parametrize("watcher", WATCHERS)
+def test_what_watches_the_program_sees_its_end(run_dir: Path, watcher: str) -> None:
+    program = "" if " -c " in watcher else Path(sys.executable).with_name("kbtf")
+    done = sh(f"{sys.executable} {watcher} {program} --version 2>&1", run_dir)
+    assert f"kbtf {VERSION}\n" in done
+    assert WATCHERS[watcher] in done
+
+
+def test_nothing_is_taken_apart_where_nothing_acts_at_the_end(run_dir: Path) -> None:
+    body = "global late; late = type('Late', (), {'__del__': lambda self: print('freed')})()"
+    assert ended("kbtf", body).stdout == ""
