@@ -12,7 +12,7 @@ from kbtf.btf.split import is_split_btf
 from kbtf.elf.format import ET_REL
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import located
-from kbtf.files.compression import MODULE_SUFFIXES
+from kbtf.files.formats import MODULE_SUFFIXES
 from kbtf.files.source import Source
 from kbtf.kernel.base import open_base
 

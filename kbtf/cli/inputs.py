@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.errors import KbtfError, UsageError
-from kbtf.files.compression import MODULE_SUFFIXES
+from kbtf.files.formats import MODULE_SUFFIXES
 
 if TYPE_CHECKING:
     import argparse

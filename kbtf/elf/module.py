@@ -25,7 +25,7 @@ from kbtf.errors import (
     SignedError,
     os_error,
 )
-from kbtf.files import compression as unpack
+from kbtf.files.formats import MOST_UNPACKED, recognise
 from kbtf.files.pieces import Pieces
 from kbtf.files.small import open_regular
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kbtf.btf.base import Base
-    from kbtf.files.compression import Budget
+    from kbtf.files.budget import Budget
 
 _MAPPED = 4 << 20  # bytes: smaller files are read
 _LINKED = (bytes([ET_EXEC]), bytes([ET_DYN]))  # e_type, in either byte order
@@ -70,13 +70,12 @@ class Module:
         self._find_base = find_base
         self._found: Base | None = None
         with located(path):
-            self.compression = unpack.recognise(data)
+            self.compression = recognise(data)
             packed_size = len(data) if self.compression else None
             if self.compression:
-                if self.compression not in unpack.MODULE_KINDS:
-                    name = unpack.FORMATS[self.compression].name
-                    raise ElfError(f"no kernel takes modules compressed as {name}")
-                data = unpack.unpack(data, whole=True, budget=budget)
+                from kbtf.files.compression import unpack_module
+
+                data = unpack_module(data, self.compression, budget)
             elf, self.signature = split_signature(data)
             self.image = ElfImage(elf, packed_size=packed_size)
             if self.image.machine == EM_BPF:
@@ -254,7 +253,7 @@ class Module:
         """The same in pieces; unchanged parts are not copied."""
         with located(self.path):
             image = self.image.to_pieces()
-        return Pieces([*image, self.signature.data]) if self.signature else image
+        return Pieces([*image, self.signature]) if self.signature else image
 
     def skip(self, reason: str) -> None:
         """Skip this module: no further phase runs, and only a signature may change."""
@@ -322,10 +321,10 @@ def map_linked(path: str) -> ElfImage | None:
 def _require_module(head: bytes, size: int) -> None:
     if is_raw_btf(head):
         raise ElfError("is raw BTF, not a kernel module")
-    if size > len(head) and not head.startswith(ELF_MAGIC) and unpack.recognise(head) is None:
+    if size > len(head) and not head.startswith(ELF_MAGIC) and recognise(head) is None:
         raise ElfError("is not an ELF file")
-    if size > unpack.MOST_UNPACKED:
-        raise ElfError(f"is larger than {unpack.MOST_UNPACKED} bytes, no module is")
+    if size > MOST_UNPACKED:
+        raise ElfError(f"is larger than {MOST_UNPACKED} bytes, no module is")
 
 
 def read_file(path: str, check: Callable[[bytes, int], None] | None = None) -> bytes:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kbtf.errors import ElfError
-from kbtf.files.compression import SIGNATURE_MAGIC
+from kbtf.files.formats import SIGNATURE_MAGIC
 
 if TYPE_CHECKING:
     import mmap
@@ -14,21 +14,17 @@ if TYPE_CHECKING:
 _INFO_LEN = 12  # bytes of struct module_signature
 
 
-class Signature(NamedTuple):
-    """One or more signatures appended to a module; the kernel checks the last."""
+def split_signature(data: bytes | mmap.mmap) -> tuple[bytes | memoryview, bytes | None]:
+    """The ELF file, and its signature with all that belongs to it; ElfError if it is damaged.
 
-    data: bytes
-    """Everything after the end of the ELF file."""
-
-
-def split_signature(data: bytes | mmap.mmap) -> tuple[bytes | memoryview, Signature | None]:
-    """The ELF file and its signature; ElfError if a signature is damaged."""
+    A module may have several signatures, of which the kernel checks the last.
+    """
     end = len(data)
     while data[max(0, end - len(SIGNATURE_MAGIC)) : end] == SIGNATURE_MAGIC:
         end = _signature_start(data, end)
     # a slice of a mapping would be a copy
     elf = data[:end] if isinstance(data, bytes) else memoryview(data)[:end]
-    return elf, Signature(data[end:]) if end < len(data) else None
+    return elf, data[end:] or None
 
 
 def _signature_start(data: bytes | mmap.mmap, end: int) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.elf.format import SHT_NULL, SHT_SYMTAB
 from kbtf.errors import ElfError, KbtfError
-from kbtf.files.compression import Budget, memory_limit, unpack
+from kbtf.files.budget import Budget, memory_limit
 
 if TYPE_CHECKING:
     from kbtf.elf.format import Section
@@ -103,6 +103,8 @@ def _unpack_section(image: ElfImage, section: Section, data: memoryview, budget:
         return _inflate(packed, size, budget)
     if kind != _ZSTD:
         raise ElfError(f"compression {kind} is not known")
+    from kbtf.files.compression import unpack  # most modules are not compressed
+
     budget.take(size)
     unpacked = bytes(unpack(packed, kind="zst", whole=True, budget=Budget(size + _SLACK)))
     if len(unpacked) != size:

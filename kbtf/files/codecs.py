@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from kbtf.errors import MachineError
+from kbtf.files.formats import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 
 _XZ_MEMORY = 512 << 20  # the kernel's own largest dictionary is 128 MiB
-_NAMES = {"gz": "gzip", "xz": "xz", "lzma": "lzma", "bz2": "bzip2", "zst": "zstd", "lz4": "lz4"}
 
 
 def decoder_of(kind: str) -> tuple[Callable[[], Decoder], tuple[type[Exception], ...]]:
@@ -96,6 +96,6 @@ def codec_of(kind: str) -> ModuleType:
             return import_module("kbtf.files.libzstd")
     except ImportError as error:
         raise MachineError(
-            f"{_NAMES[kind]} needs the Python module {name}, which is not installed",
+            f"{NAMES[kind]} needs the Python module {name}, which is not installed",
             hint=hint,
         ) from error

@@ -1,26 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""Compressed data: recognise, unpack as a stream, compress as Kbuild does.
-
-The formats are those of scripts/Makefile.lib and scripts/extract-vmlinux of the kernel.  A kind is
-named by the suffix of its files: ``gz``, ``xz``, ``zst``, ``lzma``, ``bz2``, ``lz4``, ``lzo``.
-"""
+"""Compressed data: unpack as a stream, compress as Kbuild does."""
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kbtf.errors import KbtfError, MachineError
+from kbtf.files.budget import LEAST_COST, Budget, memory_limit, output_limit
 from kbtf.files.codecs import codec_of, decoder_of
+from kbtf.files.formats import MAGICS, MODULE_KINDS, NAMES, SIGNATURE_MAGIC, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    class Slices(Protocol):
-        """Bytes that are read by slice: bytes, a memoryview, a mapping, a file."""
-
-        def __len__(self) -> int: ...
-        def __getitem__(self, part: slice, /) -> bytes | bytearray | memoryview: ...
+    from kbtf.files.formats import Slices
 
     class Writable(Protocol):
         """The destination of unpacked data."""
@@ -28,104 +22,10 @@ if TYPE_CHECKING:
         def write(self, data: bytes, /) -> object: ...
 
 
-class _Format(NamedTuple):
-    name: str
-    magic: bytes
-
-
-SIGNATURE_MAGIC = b"~Module signature appended~\n"
-"""The end of a signed module: include/linux/module_signature.h."""
-
-FORMATS = {
-    "gz": _Format("gzip", b"\x1f\x8b\x08"),
-    "xz": _Format("xz", b"\xfd7zXZ\0"),
-    "zst": _Format("zstd", b"\x28\xb5\x2f\xfd"),
-    "lzma": _Format("lzma", b"\x5d\0\0"),
-    "bz2": _Format("bzip2", b"BZh"),
-    "lz4": _Format("lz4", b"\x02\x21\x4c\x18"),
-    "lzo": _Format("LZO", b"\x89LZO\0\r\n\x1a\n"),
-}
-
-MODULE_KINDS = ("gz", "xz", "zst")
-"""The compression of modules: CONFIG_MODULE_COMPRESS_* of the kernel."""
-MODULE_SUFFIXES = (".ko", *(f".ko.{kind}" for kind in MODULE_KINDS))
-"""The suffixes of modules."""
-
 _IN, _OUT = 1 << 16, 1 << 17  # bytes at a time; more is no faster and costs memory
 _MAX_STREAMS = 1024  # joined to one file
 _LZ4_BLOCK = 8 << 20  # the largest block of a legacy frame
 _LZ4_BOUND = _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16  # and its most compressed bytes
-
-# Charged to the budget for each piece, even an empty one: a file full of those takes long.
-LEAST_COST = 1 << 14
-"""Bytes."""
-_MAX_RATIO, _ANY_INPUT = 64, 16 << 20
-_MAX_RATIO_IN_MEMORY, _ANY_IN_MEMORY = 16, 8 << 20
-MOST_UNPACKED = 1 << 30
-"""Bytes: no kernel or module is larger."""
-
-
-def recognise(data: Slices, offset: int = 0) -> str | None:
-    """The kind of compressed data that starts at *offset*, or None."""
-    head = bytes(data[offset : offset + 16])
-    for kind, form in FORMATS.items():
-        if head.startswith(form.magic):
-            return kind if _is_plausible(kind, head) else None
-    return None
-
-
-def _is_plausible(kind: str, head: bytes) -> bool:
-    """Whether the bytes after a short magic also fit the format."""
-    if kind == "gz":
-        return len(head) > 3 and not head[3] & 0xE0
-    if kind == "bz2":
-        return head[3:4].isdigit() and head[4:10] in (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90")
-    if kind == "lzma":
-        if len(head) < 13:
-            return False
-        dictionary, size = struct.unpack_from("<IQ", head, 1)
-        low = dictionary & -dictionary
-        known = dictionary and dictionary in (low, 3 * low)
-        return bool(known and (size <= MOST_UNPACKED or size == 2**64 - 1))
-    return True
-
-
-def output_limit(size: int) -> int:
-    """How many bytes *size* bytes of a kernel may unpack to; more is treated as an attack.
-
-    Kernels compress to a fifth or an eighth, some with runs of zeros further.  A factor of 64
-    allows for that; gzip can reach 1000 and xz 7000.  16 MiB are always harmless, and no kernel
-    with its debugging data needs more than 1 GiB.
-    """
-    return min(stream_limit(size), MOST_UNPACKED)
-
-
-def memory_limit(size: int) -> int:
-    """The same for what is unpacked in memory: a module.
-
-    Of Debian's 4,230 modules, none above 320 kB compresses further than to a ninth, with debugging
-    data or without.  The smaller ones, some of which hold tables that shrink to a hundredth, have
-    at most 5 MB.
-    """
-    return min(_ANY_IN_MEMORY + _MAX_RATIO_IN_MEMORY * size, MOST_UNPACKED)
-
-
-def stream_limit(size: int) -> int:
-    """The same for data that is not kept: an archive of any size."""
-    return _ANY_INPUT + _MAX_RATIO * size
-
-
-class Budget:
-    """How many more unpacked bytes are allowed, over one input or several attempts at it."""
-
-    def __init__(self, size: int) -> None:
-        self.size = self.left = size
-
-    def take(self, size: int) -> None:
-        """Count *size* bytes; KbtfError if that is too many."""
-        self.left -= size
-        if self.left < 0:
-            raise KbtfError(f"unpacks to more than {self.size} bytes, no kernel or module does")
 
 
 def unpack(
@@ -149,6 +49,13 @@ def unpack(
         return b"".join(parts)
     except MemoryError as error:
         raise MachineError("not enough memory for the unpacked data") from error
+
+
+def unpack_module(data: Slices, kind: str, budget: Budget | None = None) -> bytes:
+    """The module in *data*, all of which must be of that *kind*."""
+    if kind not in MODULE_KINDS:
+        raise KbtfError(f"no kernel takes modules compressed as {NAMES[kind]}")
+    return unpack(data, kind=kind, budget=budget, whole=True)
 
 
 class _Parts(list[bytes]):
@@ -205,7 +112,7 @@ def unpacked(
             budget.take(max(len(part), LEAST_COST))
             yield part
     except KbtfError as error:
-        error.where = error.where or f"{FORMATS[kind].name} data at offset 0x{offset:x}"
+        error.where = error.where or f"{NAMES[kind]} data at offset 0x{offset:x}"
         raise
 
 
@@ -223,7 +130,7 @@ def _streams(
     kind: str, data: Slices, offset: int, end: int, whole: bool
 ) -> Generator[bytes, None, int]:
     new_decoder, errors = decoder_of(kind)
-    magic = FORMATS[kind].magic
+    magic = MAGICS[kind]
     for _ in range(_MAX_STREAMS):
         decoder = new_decoder()
         stalled = False
@@ -264,7 +171,7 @@ def _lz4_blocks(data: Slices, offset: int, end: int) -> Generator[bytes, None, i
     a block, or before the unpacked size, which kernels append.
     """
     block = codec_of("lz4")
-    magic = struct.unpack("<I", FORMATS["lz4"].magic)[0]
+    magic = struct.unpack("<I", MAGICS["lz4"])[0]
     offset += 4
     total = 0
     while end - offset >= 4:

@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.errors import BaseError
-from kbtf.files.compression import FORMATS, recognise
+from kbtf.files.formats import MAGICS, recognise
 
 if TYPE_CHECKING:
     import mmap
@@ -85,8 +85,7 @@ def _checked(
 
 def possible_payloads(data: mmap.mmap | bytes) -> Iterator[Payload]:
     """Anything that may be compressed data, in file order; its end is not known."""
-    magics = {kind: form.magic for kind, form in FORMATS.items()}
-    hits = {kind: data.find(magic) for kind, magic in magics.items()}
+    hits = {kind: data.find(magic) for kind, magic in MAGICS.items()}
     for _ in range(_MAX_HITS):
         hits = {kind: at for kind, at in hits.items() if at >= 0}
         if not hits:
@@ -94,4 +93,4 @@ def possible_payloads(data: mmap.mmap | bytes) -> Iterator[Payload]:
         kind, at = min(hits.items(), key=lambda hit: hit[1])
         if recognise(data, at) == kind:
             yield Payload(kind, at, len(data))
-        hits[kind] = data.find(magics[kind], at + 1)
+        hits[kind] = data.find(MAGICS[kind], at + 1)

@@ -20,7 +20,7 @@ from kbtf.kernel.release import banner_release
 if TYPE_CHECKING:
     import mmap
 
-    from kbtf.files.compression import Budget
+    from kbtf.files.budget import Budget
     from kbtf.files.source import Source
     from kbtf.kernel.boot_image import Payload
 
@@ -105,7 +105,7 @@ def unpacked_btf(source: Source, wanted: Wanted, folder: str | None) -> Found:
 
 
 def _in_payload(source: Source, payload: Payload, wanted: Wanted, folder: str | None) -> Found:
-    from kbtf.files.compression import Budget, output_limit
+    from kbtf.files.budget import Budget, output_limit
 
     budget = Budget(output_limit(payload.end - payload.offset))
     found = _in_content(_unpacked(source, payload, budget, folder), wanted)
@@ -148,7 +148,7 @@ def _search(source: Source, wanted: Wanted, folder: str | None) -> Found:
 
     Boot wrappers of powerpc are ELF files.
     """
-    from kbtf.files.compression import Budget, output_limit
+    from kbtf.files.budget import Budget, output_limit
     from kbtf.kernel.boot_image import possible_payloads
 
     found = _in_flat(source.data)

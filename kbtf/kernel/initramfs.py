@@ -14,14 +14,9 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.errors import KbtfError
-from kbtf.files.compression import (
-    LEAST_COST,
-    MODULE_SUFFIXES,
-    Budget,
-    recognise,
-    stream_limit,
-    unpacked,
-)
+from kbtf.files.budget import LEAST_COST, Budget, stream_limit
+from kbtf.files.compression import unpacked
+from kbtf.files.formats import MODULE_SUFFIXES, recognise
 from kbtf.files.source import Source
 from kbtf.kernel.uki import Extent, initrd_in
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from kbtf.elf.format import ELF_MAGIC
 from kbtf.elf.image import ElfImage
 from kbtf.errors import KbtfError
-from kbtf.files.compression import Budget, recognise, unpack
+from kbtf.files.budget import Budget
+from kbtf.files.compression import unpack
+from kbtf.files.formats import recognise
 from kbtf.files.small import read_small
 from kbtf.files.source import Source
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kbtf.btf.split import is_split_btf
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module, located
-from kbtf.files.compression import recognise
+from kbtf.files.formats import recognise
 from kbtf.files.source import Source
 from kbtf.say import visible
 

@@ -10,7 +10,7 @@ from kbtf.btf.btf import Btf
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module, located, map_module, read_file
 from kbtf.errors import os_error
-from kbtf.files import compression as unpack
+from kbtf.files.formats import MODULE_KINDS, recognise
 from kbtf.files.pieces import Pieces
 from kbtf.files.replace import Written, replace_file
 from kbtf.hooks.output import Output
@@ -140,9 +140,11 @@ def pack(data: Pieces, compression: str | None) -> bytes | Pieces:
 
     Output that a plugin already compressed this way is kept.
     """
-    if compression is None or unpack.recognise(data) == compression:
+    if compression is None or recognise(data) == compression:
         return data
-    return unpack.compress(data.to_bytes(), compression)
+    from kbtf.files.compression import compress
+
+    return compress(data.to_bytes(), compression)
 
 
 def _compression_of(output: str, module: Module) -> str | None:
@@ -150,7 +152,7 @@ def _compression_of(output: str, module: Module) -> str | None:
     if output != module.path:
         if output.endswith(".ko"):
             return None
-        for kind in unpack.MODULE_KINDS:
+        for kind in MODULE_KINDS:
             if output.endswith(f".ko.{kind}"):
                 return kind
     return module.compression

@@ -16,15 +16,9 @@ import pytest
 
 from conftest import missing
 from kbtf.errors import KbtfError, MachineError
-from kbtf.files.compression import (
-    FORMATS,
-    Budget,
-    compress,
-    memory_limit,
-    output_limit,
-    recognise,
-    unpack,
-)
+from kbtf.files.budget import Budget, memory_limit, output_limit
+from kbtf.files.compression import compress, unpack
+from kbtf.files.formats import MAGICS, recognise
 from kbtf.kernel.base import open_base
 
 # As scripts/Makefile.lib and scripts/Makefile.modinst call them.
@@ -107,7 +101,7 @@ def test_joined_streams_are_one(name: str, packed: dict[str, bytes]) -> None:
 def test_truncated_anywhere_is_said(name: str, packed: dict[str, bytes]) -> None:
     data = pack(name, packed)
     # a legacy frame of lz4 has no end that could be missing: only its blocks have
-    first = 16 if name == "lz4" else len(FORMATS[COMMANDS[name][0]].magic) + 10
+    first = 16 if name == "lz4" else len(MAGICS[COMMANDS[name][0]]) + 10
     for end in {*range(first, len(data), len(data) // 40), len(data) - 1}:
         with pytest.raises(KbtfError, match=r"truncated|decoded"):
             unpack(data[:end])
@@ -209,7 +203,7 @@ def test_lzo_is_refused_by_name() -> None:
 def test_lz4_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lz4.block", None)
     with pytest.raises(MachineError, match=r"pip install 'kbtf\[lz4\]'"):
-        unpack(FORMATS["lz4"].magic + bytes(20))
+        unpack(MAGICS["lz4"] + bytes(20))
 
 
 @pytest.mark.parametrize(
@@ -249,15 +243,15 @@ def test_the_plain_codecs_agree() -> None:
 
 
 HOSTILE = {
-    "magics of lz4": FORMATS["lz4"].magic * 250_000,
-    "magics of lz4 behind a byte": b"x" + FORMATS["lz4"].magic * 250_000,
-    "empty blocks of lz4": FORMATS["lz4"].magic + b"\1\0\0\0\0" * 200_000,
-    "empty blocks of lz4 behind a byte": b"x" + FORMATS["lz4"].magic + b"\1\0\0\0\0" * 200_000,
-    "small blocks of lz4": b"x" + (FORMATS["lz4"].magic + b"\2\0\0\0\x10a" * 4) * 30_000,
+    "magics of lz4": MAGICS["lz4"] * 250_000,
+    "magics of lz4 behind a byte": b"x" + MAGICS["lz4"] * 250_000,
+    "empty blocks of lz4": MAGICS["lz4"] + b"\1\0\0\0\0" * 200_000,
+    "empty blocks of lz4 behind a byte": b"x" + MAGICS["lz4"] + b"\1\0\0\0\0" * 200_000,
+    "small blocks of lz4": b"x" + (MAGICS["lz4"] + b"\2\0\0\0\x10a" * 4) * 30_000,
     "empty streams of gzip": b"x" + gzip.compress(b"") * 50_000,
     "empty streams of xz": b"x" + lzma.compress(b"") * 30_000,
-    "magics of xz": b"x" + FORMATS["xz"].magic * 170_000,
-    "magics of zstd": b"x" + FORMATS["zst"].magic * 250_000,
+    "magics of xz": b"x" + MAGICS["xz"] * 170_000,
+    "magics of zstd": b"x" + MAGICS["zst"] * 250_000,
 }
 
 

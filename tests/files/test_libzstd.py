@@ -14,8 +14,9 @@ import pytest
 from conftest import missing
 from kbtf.errors import KbtfError, MachineError
 from kbtf.files import libzstd
+from kbtf.files.budget import Budget
 from kbtf.files.codecs import codec_of
-from kbtf.files.compression import Budget, compress, unpack
+from kbtf.files.compression import compress, unpack
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kbtf.check.kernel import Kernel
-    from kbtf.files.compression import Budget
+    from kbtf.files.budget import Budget
 
 
 _CRCS = ("__versions", "__version_ext_crcs")

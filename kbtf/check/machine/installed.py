@@ -7,7 +7,7 @@ import glob
 import os
 from typing import NamedTuple
 
-from kbtf.files.compression import MODULE_SUFFIXES
+from kbtf.files.formats import MODULE_SUFFIXES
 from kbtf.files.small import text_if_readable
 from kbtf.kernel.release import is_release
 
