@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kbtf.btf.kinds import COMPOSITES, KINDS, MODIFIERS, REFS, SIZED, Kind, keyword
 from kbtf.native._native import Index, check_fit
@@ -207,7 +207,7 @@ class Btf:
     Its length and iteration cover its own types; lookups of ids and names include the base.
     """
 
-    __slots__ = ("__weakref__", "_ends", "_large", "_many", "base", "data", "index", "lookup")
+    __slots__ = ("_ends", "_large", "_many", "base", "data", "index", "lookup", "results")
 
     def __init__(self, data: Data, base: Btf | None = None) -> None:
         self.index: Index = Index(data, base.index if base is not None else None)
@@ -218,6 +218,8 @@ class Btf:
         self._many: dict[bytes, list[int]] = {}
         self.lookup: BaseIndex | None = None
         """The result of `kbtf.btf.deduplicate.index_base` for a base, once computed."""
+        self.results: dict[object, Any] = {}
+        """The results of functions that are called once for each BTF, see `kbtf.btf.cached`."""
 
     @classmethod
     def parse(cls, data: Data, base: Btf | None = None) -> Btf:

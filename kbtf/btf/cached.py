@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from functools import wraps
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,15 +20,14 @@ _Result = TypeVar("_Result")
 def once_a_btf(
     function: Callable[Concatenate[Btf, _Arguments], _Result],
 ) -> Callable[Concatenate[Btf, _Arguments], _Result]:
-    """*function* with its result cached for each base, without keeping the base alive."""
-    known: WeakKeyDictionary[Btf, dict[object, _Result]] = WeakKeyDictionary()
+    """*function* with its result kept in each BTF."""
 
     @wraps(function)
     def cached(btf: Btf, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-        results = known.setdefault(btf, {})
-        key = args, tuple(kwargs.items())
-        if key not in results:
-            results[key] = function(btf, *args, **kwargs)
-        return results[key]
+        key = function, args, tuple(kwargs.items())
+        if key not in btf.results:
+            btf.results[key] = function(btf, *args, **kwargs)
+        result: _Result = btf.results[key]
+        return result
 
     return cached

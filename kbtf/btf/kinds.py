@@ -7,7 +7,7 @@ Source: include/uapi/linux/btf.h and Documentation/bpf/btf.rst.  The table is th
 
 from __future__ import annotations
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import NamedTuple
 
 from kbtf.errors import BtfError
@@ -51,18 +51,6 @@ class Kind(IntEnum):
         return kind
 
 
-class _Set(IntFlag):
-    """enum kind_set of the C core."""
-
-    REF = 1
-    SIZED = 2
-    COMPOSITE = 4
-    ENUM = 8
-    QUALIFIER = 16
-    MODIFIER = 32
-    NAMED = 64
-
-
 class KindInfo(NamedTuple):
     """Where a kind keeps its ids and string offsets; a row of the C core's table."""
 
@@ -98,27 +86,31 @@ KINDS = tuple(KindInfo(*row) for row in _native.KINDS)
 _LAST = max(Kind)
 
 
-def _kinds(of: _Set) -> frozenset[Kind]:
+# enum kind_set of the C core
+_REF, _SIZED, _COMPOSITE, _ENUM, _QUALIFIER, _MODIFIER, _NAMED = (1 << bit for bit in range(7))
+
+
+def _kinds(of: int) -> frozenset[Kind]:
     return frozenset(kind for kind in Kind if KINDS[kind].sets & of)
 
 
-REFS = _kinds(_Set.REF)
+REFS = _kinds(_REF)
 """The third word is a type id: a pointer's target, a function's prototype or return type."""
-SIZED = _kinds(_Set.SIZED)
+SIZED = _kinds(_SIZED)
 """The third word is a size in bytes."""
-COMPOSITES = _kinds(_Set.COMPOSITE)
+COMPOSITES = _kinds(_COMPOSITE)
 """Kinds with members: STRUCT and UNION."""
-ENUMS = _kinds(_Set.ENUM)
+ENUMS = _kinds(_ENUM)
 """ENUM and ENUM64."""
 SCALARS = ENUMS | {Kind.INT}
 """Kinds that the verifier treats as numbers."""
 TAGGED = COMPOSITES | ENUMS | {Kind.FWD}
 """Kinds that C names by a keyword and a tag: ``struct device``."""
-QUALIFIERS = _kinds(_Set.QUALIFIER)
+QUALIFIERS = _kinds(_QUALIFIER)
 """CONST, VOLATILE, RESTRICT and TYPE_TAG."""
-MODIFIERS = _kinds(_Set.MODIFIER)
+MODIFIERS = _kinds(_MODIFIER)
 """Kinds that are the same type as the one they refer to: qualifiers and typedefs."""
-DISTILLED = _kinds(_Set.NAMED)
+DISTILLED = _kinds(_NAMED)
 """The kinds in a distilled base, which relocation looks up by name."""
 
 KFUNC_TAG = "bpf_kfunc"

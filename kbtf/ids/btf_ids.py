@@ -244,9 +244,9 @@ _place = itemgetter(0)
 def _check_numbers(slots: list[Slot], sets: list[IdSet], nr_words: int) -> None:
     if sum(id_set.length for id_set in sets) > _MOST_OF_A_WORD * nr_words:
         raise BtfIdsError("too many sets overlap", where=SECTION)
-    shared = Counter(slot.at for slot in slots).most_common(1)
-    if shared and shared[0][1] > _MOST_OF_A_WORD:
-        raise BtfIdsError(f"{shared[0][1]} slots share a word", where=SECTION)
+    shared = max(Counter(slot.at for slot in slots).values(), default=0)
+    if shared > _MOST_OF_A_WORD:
+        raise BtfIdsError(f"{shared} slots share a word", where=SECTION)
     names: set[str] = set()
     for id_set in sets:
         if id_set.name in names:
