@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from kbtf import (
     BtfError,
-    Kfuncs,
     Kind,
     deduplicate_with_ids,
     hookimpl,
@@ -20,11 +19,10 @@ from kbtf import (
     move_ids,
     read_ids,
     sorts_types,
-    transform_kfuncs,
 )
 
 if TYPE_CHECKING:
-    from kbtf import Btf, BtfType, Config, Module
+    from kbtf import Btf, BtfIds, BtfType, Config, Module
 
 _NAMED = 3
 """The most structs that a message names."""
@@ -38,11 +36,7 @@ def kbtf_after_link(module: Module, config: Config) -> None:
     is_wanted = sorts_types(module.base)
     ids = read_ids(module.image)
     if is_wanted and ids is not None and not ids.is_resolved:
-        kfuncs = Kfuncs(btf, ids)
-        for found in kfuncs.found:
-            if found.is_warning:
-                module.warn(f".BTF_ids: {found.text}")
-        btf = transform_kfuncs(kfuncs)
+        btf = _transformed(module, btf, ids)
         module.set_btf(btf)
     load_index(module.base, cache=not config["no-cache"])
     try:
@@ -59,6 +53,17 @@ def kbtf_after_link(module: Module, config: Config) -> None:
         module.set_btf(made.split)
         btf = made.split
     _warn_of_copies(module, btf)
+
+
+def _transformed(module: Module, btf: Btf, ids: BtfIds) -> Btf:
+    """The BTF with its kfuncs as kernels since 7.0 expect them."""
+    from kbtf import Kfuncs, transform_kfuncs  # only these kernels need it
+
+    kfuncs = Kfuncs(btf, ids)
+    for found in kfuncs.found:
+        if found.is_warning:
+            module.warn(f".BTF_ids: {found.text}")
+    return transform_kfuncs(kfuncs)
 
 
 def _warn_of_copies(module: Module, btf: Btf) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbtf import (
-    BtfBuilder,
     BtfError,
     Distilled,
     Kind,
@@ -85,6 +84,8 @@ def _pin_a_type(empty: Distilled, base: Btf) -> Distilled:
     The kernel counts void only along with the first type, so it would number the module's types
     from 0 (btf_relocate.c, 6.11 to 7.1).
     """
+    from kbtf import BtfBuilder  # nearly every module refers to types of the kernel
+
     pinned = base.find("int", Kind.INT)
     if pinned is None:
         raise BtfError("the base has no type int to pin in .BTF.base")

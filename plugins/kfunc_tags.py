@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf import BtfBuilder, Kind, hookimpl, read_ids
+from kbtf import Kind, hookimpl, read_ids
 
 if TYPE_CHECKING:
     from kbtf import Btf, BtfIds, Config, Module, OptionGroup
@@ -66,6 +66,8 @@ def _untagged(btf: Btf, kfuncs: list[str]) -> list[int]:
 
 def _tagged(btf: Btf, functions: list[int]) -> Btf:
     """The same BTF with tags after its types, so that no id changes."""
+    from kbtf import BtfBuilder  # only on request
+
     new = BtfBuilder(btf.base, byte_order=btf.byte_order)
     for btf_type in btf:
         new.add_copy(btf_type)

@@ -18,8 +18,6 @@ from kbtf import (
     UsageError,
     hookimpl,
     is_release,
-    run_helper,
-    temporary_directory,
 )
 
 if TYPE_CHECKING:
@@ -142,6 +140,8 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def _signed(command: list[str], data: bytes) -> bytes:
     """*data* with the signature that *command* appends to a file; ToolError."""
+    from kbtf import temporary_directory  # only on request
+
     with temporary_directory() as folder:
         path = os.path.join(folder, "module.ko")
         with open(path, "wb") as file:
@@ -155,6 +155,8 @@ def _signed(command: list[str], data: bytes) -> bytes:
 
 
 def _run(command: list[str]) -> None:
+    from kbtf import run_helper  # only on request
+
     try:
         done = run_helper(command, secrets=True)
     except OSError as error:  # for example, built for another architecture

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf import hookimpl, read_ids, sort_types, sorts_types
+from kbtf import hookimpl, read_ids, sorts_types
 
 if TYPE_CHECKING:
     from kbtf import Config, Module
@@ -20,4 +20,6 @@ def kbtf_distill(module: Module, config: Config) -> None:
     ids = read_ids(module.image)
     # Kbuild sorted before it resolved ids; moving all ids again would gain nothing.
     if ids is None or not ids.is_resolved:
+        from kbtf import sort_types  # only kernels since 7.0 need it
+
         module.set_btf(sort_types(btf), module.btf_base)

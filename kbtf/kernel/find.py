@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from typing import TYPE_CHECKING
 
@@ -94,6 +93,8 @@ def _existing(paths: list[str]) -> Iterator[str]:
     """The files that exist; for a directory, the module in it that has the kernel's BTF."""
     for path in paths:
         if os.path.isdir(path):
+            import glob
+
             pattern = os.path.join(glob.escape(path), "**", _BTF_MODULE)
             yield from sorted(glob.iglob(pattern, recursive=True))
         elif os.path.lexists(path):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from kbtf.cli.inputs import add_modules, find_modules
 from kbtf.cli.options import add_run_options
-from kbtf.cli.terminal.as_json import print_json
 from kbtf.cli.terminal.outcomes import print_outcome, run_each
 from kbtf.errors import UsageError
 
@@ -101,6 +100,8 @@ def _with_outputs(words: list[str], output: str | None, *, dry_run: bool) -> lis
 
 
 def _print_json(outcomes: list[Outcome]) -> None:
+    from kbtf.cli.terminal.as_json import print_json
+
     print_json({"modules": [_plain(outcome) for outcome in outcomes]})
 
 
