@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define IMAGE_MAGIC 0x6b62746669647831u /* also tells the byte order */
-#define IMAGE_VERSION 1u
+#define IMAGE_VERSION 2u
 
 /* Sections follow in this order, each aligned to 8. */
 enum section { OFFSETS, STRINGS, STARTS, CANDIDATES, KINDS, UNIQUES, NR_SECTIONS };
@@ -241,7 +241,7 @@ int base_image_build(struct base_image *image, const struct btf *base, uint64_t 
 	header.nr_buckets = power_of_two(header.nr_candidates);
 	layout = layout_of(&header);
 	image->bytes = calloc(1, layout.length);
-	draft.signatures = malloc(header.nr_types * sizeof(*draft.signatures));
+	draft.signatures = calloc(header.nr_types, sizeof(*draft.signatures));
 	if (!image->bytes || !draft.signatures) {
 		free(draft.signatures);
 		base_image_release(image);

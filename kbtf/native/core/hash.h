@@ -37,17 +37,28 @@ static inline uint64_t hash_load64(const uint8_t *bytes)
 	return value;
 }
 
-/* Up to eight bytes as a number. */
-static inline uint64_t hash_load_rest(const uint8_t *bytes, size_t length)
+static inline uint64_t hash_load32(const uint8_t *bytes)
 {
-	uint64_t value = 0;
-	size_t i;
+	uint32_t value;
 
-	if (length == 8)
-		return hash_load64(bytes);
-	for (i = 0; i < length; i++)
-		value |= (uint64_t)bytes[i] << 8 * i;
+	memcpy(&value, bytes, sizeof(value));
 	return value;
+}
+
+/* Up to 16 bytes as two numbers; loads overlap, because a loop over single bytes is slow. */
+static inline void hash_load_rest(const uint8_t *bytes, size_t length, uint64_t *low, uint64_t *high)
+{
+	*low = *high = 0;
+	if (length >= 8) {
+		*low = hash_load64(bytes);
+		*high = hash_load64(bytes + length - 8);
+	} else if (length >= 4) {
+		*low = hash_load32(bytes);
+		*high = hash_load32(bytes + length - 4);
+	} else if (length) {
+		*low = bytes[0] | (uint64_t)bytes[length / 2] << 8;
+		*high = bytes[length - 1];
+	}
 }
 
 static inline uint64_t hash_bytes(const void *data, size_t length, uint64_t seed)
@@ -59,8 +70,7 @@ static inline uint64_t hash_bytes(const void *data, size_t length, uint64_t seed
 
 	for (; length > 16; bytes += 16, length -= 16)
 		hash = hash_mix(hash_load64(bytes) ^ secret, hash_load64(bytes + 8) ^ hash);
-	low = hash_load_rest(bytes, length < 8 ? length : 8);
-	high = hash_load_rest(bytes + (length < 8 ? length : 8), length < 8 ? 0 : length - 8);
+	hash_load_rest(bytes, length, &low, &high);
 	hash = hash_mix(low ^ secret, high ^ hash);
 	return hash_mix(hash ^ secret, 0xa0761d6478bd642fu);
 }
