@@ -213,10 +213,10 @@ static int read_list(const struct unit *unit, struct reader *reader, struct attr
 	}
 }
 
+/* `attributes` is room for MAX_ATTRIBUTES: to clear it for each abbreviation would take most of the time. */
 static int read_one(const struct unit *unit, struct reader *reader, uint64_t code,
-		    struct abbreviations *to, struct btf_error *err)
+		    struct attribute *attributes, struct abbreviations *to, struct btf_error *err)
 {
-	struct attribute attributes[MAX_ATTRIBUTES] = {0};
 	struct abbreviation abbreviation = {.code = code};
 	uint64_t tag = reader_uleb(reader);
 	int nr;
@@ -260,6 +260,7 @@ int abbreviations_read(struct dwarf *dwarf, const struct unit *unit, struct abbr
 		       struct btf_error *err)
 {
 	const struct debug_section *section = &dwarf->abbrev;
+	struct attribute attributes[MAX_ATTRIBUTES] = {0};
 	struct reader reader = {
 		.start = section->data,
 		.end = section->data + section->size,
@@ -279,7 +280,7 @@ int abbreviations_read(struct dwarf *dwarf, const struct unit *unit, struct abbr
 				unit->start);
 	reader.at = from = section->data + unit->abbreviations_offset;
 	while ((code = reader_uleb(&reader)) != 0) {
-		if (read_one(unit, &reader, code, to, err) ||
+		if (read_one(unit, &reader, code, attributes, to, err) ||
 		    dwarf_spend(dwarf, (uint64_t)(reader.at - from), err)) {
 			to->table.nr = 0;
 			return -1;
