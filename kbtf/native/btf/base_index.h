@@ -118,7 +118,8 @@ static inline bool kbtf_base_string(const struct base_index *index, const char *
 		slot = &index->strings[at];
 		if (!slot->offset)
 			return false;
-		if (slot->hash == hash && !strncmp(index->strs + slot->offset, string, length) &&
+		if (slot->hash == hash && length < index->str_len - slot->offset &&
+		    !memcmp(index->strs + slot->offset, string, length) &&
 		    !index->strs[slot->offset + length]) {
 			*offset = slot->offset;
 			return true;

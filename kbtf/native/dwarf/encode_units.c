@@ -247,10 +247,12 @@ static int give_up_unit(struct encoder *encoder, const struct die *root, const s
 
 static int encode_one(struct encoder *encoder, struct unit *unit, struct abbreviations *at_hand)
 {
-	struct mark mark = mark_state(encoder);
 	struct die root = {0};
+	struct mark mark;
 	bool wanted;
 
+	names_keep(&encoder->names);
+	mark = mark_state(encoder);
 	encoder->unit_error = true;
 	if (take_abbreviations(encoder, unit, at_hand))
 		return give_up_unit(encoder, &root, &mark);

@@ -4,19 +4,35 @@
 #define FIRST_SLOTS 1024u
 #define MAX_BYTES (16u << 20) /* of new strings: the kernel's limit for all strings */
 
+static uint32_t nr_memos(const struct dwarf *dwarf)
+{
+	uint32_t nr = 1;
+
+	while (nr < MOST_MEMOS && nr <= dwarf->str.size / MEMO_GRAIN)
+		nr *= 2;
+	return nr;
+}
+
 int names_init(struct names *names, struct dwarf *dwarf, const struct base_index *base,
 	       struct btf_error *err)
 {
-	*names = (struct names){.base = base, .dwarf = dwarf, .mask = FIRST_SLOTS - 1};
+	uint32_t nr = nr_memos(dwarf), nr_pieces = (dwarf->str.size >> NAME_PIECE_SHIFT) + 1;
+
+	*names = (struct names){
+		.base = base,
+		.dwarf = dwarf,
+		.mask = FIRST_SLOTS - 1,
+		.memo_mask = nr - 1,
+	};
 	names->slots = calloc(FIRST_SLOTS, sizeof(*names->slots));
-	names->nr_memos = dwarf->str.size / MEMO_GRAIN + 1;
-	if (names->nr_memos > MOST_MEMOS)
-		names->nr_memos = MANY_MEMOS;
-	names->memo = calloc(names->nr_memos, sizeof(*names->memo));
-	if (!names->slots || !names->memo || !vector_reserve(&names->bytes, 4096))
+	names->memo = calloc(nr, sizeof(*names->memo));
+	names->looked_up = calloc(nr_pieces, sizeof(*names->looked_up));
+	if (!names->slots || !names->memo || !names->looked_up ||
+	    !vector_reserve(&names->bytes, 4096))
 		return btf_no_memory(err);
-	if (base->str_len && dwarf->str.size / MEMO_GRAIN < names->nr_memos)
-		find_base_strings(names);
+	/* The strings of a base without types are few. */
+	if (!base->nr_candidates)
+		memset(names->looked_up, true, nr_pieces);
 	return 0;
 }
 
@@ -26,6 +42,7 @@ void names_release(struct names *names)
 	vector_release(&names->own);
 	free(names->slots);
 	free(names->memo);
+	free(names->looked_up);
 }
 
 #define BYTES_A_STEP 16 /* that are searched for a NUL */
@@ -125,11 +142,28 @@ static int append(struct names *names, const char *text, size_t length, uint32_t
 	return 0;
 }
 
+bool names_find(const struct names *names, const char *text, size_t length, uint32_t hash,
+		uint32_t *offset)
+{
+	const struct name_slot *slot;
+	uint32_t at;
+
+	if (kbtf_base_string(names->base, text, length, hash, offset))
+		return true;
+	for (at = hash & names->mask; names->slots[at].end; at = (at + 1) & names->mask) {
+		slot = &names->slots[at];
+		if (slot->hash == hash && same_string(names, slot, text, length)) {
+			*offset = names->base->str_len + slot->end - (uint32_t)length - 1;
+			return true;
+		}
+	}
+	return false;
+}
+
 int names_add(struct names *names, const char *text, size_t length, uint32_t *offset,
 	      struct btf_error *err)
 {
-	const struct name_slot *slot;
-	uint32_t hash, at;
+	uint32_t hash;
 
 	*offset = 0;
 	if (!length)
@@ -137,40 +171,61 @@ int names_add(struct names *names, const char *text, size_t length, uint32_t *of
 	if (dwarf_spend(names->dwarf, length, err))
 		return -1;
 	hash = kbtf_base_hash(names->base, text, length);
-	if (kbtf_base_string(names->base, text, length, hash, offset))
+	if (names_find(names, text, length, hash, offset))
 		return 0;
-	for (at = hash & names->mask; names->slots[at].end; at = (at + 1) & names->mask) {
-		slot = &names->slots[at];
-		if (slot->hash == hash && same_string(names, slot, text, length)) {
-			*offset = names->base->str_len + slot->end - (uint32_t)length - 1;
-			return 0;
-		}
-	}
 	return append(names, text, length, hash, offset, err);
 }
 
-int names_add_ref(struct names *names, name_ref name, uint32_t *offset, struct btf_error *err)
+static struct name_memo *memo_of(const struct names *names, uint32_t source)
 {
-	uint32_t source = (uint32_t)name, place = source / MEMO_GRAIN % names->nr_memos;
-	struct name_memo *memo = NULL;
+	return &names->memo[source / MEMO_GRAIN & names->memo_mask];
+}
+
+bool names_remember(struct names *names, uint32_t source, uint32_t offset)
+{
+	struct name_memo *memo = memo_of(names, source);
+
+	if (offset >= names->base->str_len &&
+	    !vector_push(&names->own, (uint32_t)(memo - names->memo)))
+		return false;
+	*memo = (struct name_memo){source, offset};
+	return true;
+}
+
+static bool remembers(const struct names *names, uint32_t source, uint32_t *offset)
+{
+	const struct name_memo *memo = memo_of(names, source);
+
+	*offset = memo->offset;
+	return memo->offset && memo->source == source;
+}
+
+/* A name that is not remembered. */
+static int add_new(struct names *names, name_ref name, uint32_t *offset, struct btf_error *err)
+{
+	uint32_t source = (uint32_t)name;
+	bool in_str = name >> 32 == NAME_STR && source < names->dwarf->str.size;
 	const char *text;
 	size_t length;
 
-	if (name >> 32 == NAME_STR && source < names->dwarf->str.size) {
-		memo = &names->memo[place];
-		*offset = memo->offset;
-		if (memo->offset && memo->source == source)
+	if (in_str && !names->looked_up[source >> NAME_PIECE_SHIFT]) {
+		names_look_ahead(names, source >> NAME_PIECE_SHIFT);
+		if (remembers(names, source, offset))
 			return 0;
 	}
 	text = name_text(names->dwarf, name, &length);
 	if (names_add(names, text, length, offset, err))
 		return -1;
-	if (!memo || !*offset)
-		return 0;
-	if (*offset >= names->base->str_len && !vector_push(&names->own, place))
+	if (in_str && *offset && !names_remember(names, source, *offset))
 		return btf_no_memory(err);
-	*memo = (struct name_memo){source, *offset};
 	return 0;
+}
+
+int names_add_ref(struct names *names, name_ref name, uint32_t *offset, struct btf_error *err)
+{
+	if (name >> 32 == NAME_STR && remembers(names, (uint32_t)name, offset))
+		return 0;
+	return add_new(names, name, offset, err);
 }
 
 const char *names_string(const struct names *names, uint32_t offset)

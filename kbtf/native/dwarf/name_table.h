@@ -22,8 +22,8 @@ struct name_memo {
 };
 
 #define MEMO_GRAIN 4 /* few names are shorter */
-#define MOST_MEMOS (1u << 19)  /* if there is one for each place */
-#define MANY_MEMOS (1u << 18)  /* else: what the processor keeps near */
+#define MOST_MEMOS (1u << 16) /* names of one unit are close together, if they were not merged */
+#define NAME_PIECE_SHIFT 14   /* .debug_str is looked up in pieces of that many bytes */
 
 struct names {
 	const struct base_index *base;
@@ -33,8 +33,9 @@ struct names {
 	uint32_t mask;
 	uint32_t used;
 	struct name_memo *memo; /* by offset in .debug_str / MEMO_GRAIN, modulo their number */
-	uint32_t nr_memos;
-	VECTOR(uint32_t) own;	/* numbers of memos of new strings */
+	uint32_t memo_mask;
+	bool *looked_up;	/* by piece of .debug_str: its strings were looked up ahead */
+	VECTOR(uint32_t) own;	/* numbers of memos of new strings, since names_keep() */
 };
 
 int names_init(struct names *names, struct dwarf *dwarf, const struct base_index *base,
@@ -54,8 +55,14 @@ int names_add(struct names *names, const char *text, size_t length, uint32_t *of
 	      struct btf_error *err);
 int names_add_ref(struct names *names, name_ref name, uint32_t *offset, struct btf_error *err);
 
-/* base_names.c: fill in the memos of all strings that the base has; there is one for each place. */
-void find_base_strings(struct names *names);
+/* Find a string that the base has, or that was added; `hash` is kbtf_base_hash() of it. */
+bool names_find(const struct names *names, const char *text, size_t length, uint32_t hash,
+		uint32_t *offset);
+
+/* Record the BTF offset of a name of .debug_str. */
+bool names_remember(struct names *names, uint32_t source, uint32_t offset);
+/* names_ahead.c: remember those that start in a piece of .debug_str, if they can be found. */
+void names_look_ahead(struct names *names, uint32_t piece);
 
 /* The string at an offset, of the base or new. */
 const char *names_string(const struct names *names, uint32_t offset);
@@ -68,6 +75,12 @@ struct names_mark {
 static inline struct names_mark names_mark(const struct names *names)
 {
 	return (struct names_mark){names->bytes.nr, names->own.nr};
+}
+
+/* Keep all strings that were added so far: names_forget() will not go back before this. */
+static inline void names_keep(struct names *names)
+{
+	names->own.nr = 0;
 }
 
 /* Drop all strings that were added since. */

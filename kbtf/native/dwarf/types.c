@@ -29,14 +29,6 @@ static int begin_named(struct encoder *encoder, name_ref name, uint32_t info, ui
 	return begin_type(encoder, offset, info, third);
 }
 
-static bool has_name(struct encoder *encoder, name_ref name)
-{
-	size_t length;
-
-	name_text(&encoder->dwarf, name, &length);
-	return length;
-}
-
 #define FAKE_INT "__SANITIZED_FAKE_INT__"
 
 static int emit_int(struct encoder *encoder, const struct type_die *type)
@@ -67,8 +59,10 @@ static int emit_int(struct encoder *encoder, const struct type_die *type)
 static int emit_base(struct encoder *encoder, const struct type_die *type)
 {
 	uint64_t size = type->byte_size;
+	size_t length;
 
-	if (!has_name(encoder, type->name))
+	name_text(&encoder->dwarf, type->name, &length);
+	if (!length)
 		return cannot_encode(encoder, type->die, 0, "a base type without a name");
 	if (type->encoding == DW_ATE_complex_float || type->encoding == DW_ATE_imaginary_float)
 		return cannot_encode(encoder, type->die, type->name, "a complex floating-point type");
@@ -103,17 +97,24 @@ static int emit_pointer(struct encoder *encoder, const struct type_die *type, ui
 
 static int emit_typedef(struct encoder *encoder, const struct type_die *type)
 {
-	if (!has_name(encoder, type->name))
+	uint32_t name;
+
+	if (names_add_ref(&encoder->names, type->name, &name, encoder->err))
+		return -1;
+	if (!name)
 		return cannot_encode(encoder, type->die, 0, "a typedef without a name");
-	return begin_named(encoder, type->name, make_info(KIND_TYPEDEF, 0, false), type->type);
+	return begin_type(encoder, name, make_info(KIND_TYPEDEF, 0, false), type->type);
 }
 
 static int emit_forward(struct encoder *encoder, const struct type_die *type)
 {
-	if (!has_name(encoder, type->name))
+	uint32_t name;
+
+	if (names_add_ref(&encoder->names, type->name, &name, encoder->err))
+		return -1;
+	if (!name)
 		return cannot_encode(encoder, type->die, 0, "a forward declaration without a name");
-	return begin_named(encoder, type->name,
-			   make_info(KIND_FWD, 0, type->tag == DW_TAG_union_type), 0);
+	return begin_type(encoder, name, make_info(KIND_FWD, 0, type->tag == DW_TAG_union_type), 0);
 }
 
 static int emit_proto(struct encoder *encoder, const struct type_die *type, uint32_t first_item)
