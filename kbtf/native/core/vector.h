@@ -52,6 +52,10 @@ static inline bool vector_reserve_slow(void **at, uint32_t nr, uint32_t *room, s
 #define vector_push(vector, value)                                                                 \
 	(vector_reserve(vector, 1) && ((vector)->at[(vector)->nr++] = (value), true))
 
+/* A new last item, not initialised; NULL if there is no memory. */
+#define vector_new(vector)                                                                         \
+	(vector_reserve(vector, 1) ? &(vector)->at[(vector)->nr++] : NULL)
+
 #define vector_release(vector)                                                                     \
 	do {                                                                                       \
 		free((vector)->at);                                                                \

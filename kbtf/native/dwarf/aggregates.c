@@ -63,47 +63,58 @@ static uint64_t bit_offset(struct encoder *encoder, const struct unit *unit, con
 	return offset + 8 * size - skipped - bits;
 }
 
-static int add_item(struct encoder *encoder, struct item item)
+/* Items are filled in place: copying one right after it is written would wait for the writes. */
+struct item *new_item(struct encoder *encoder)
 {
-	return vector_push(&encoder->items, item) ? 0 : no_memory(encoder);
+	struct item *item = vector_new(&encoder->items);
+
+	if (item)
+		*item = (struct item){0};
+	else
+		no_memory(encoder);
+	return item;
 }
 
 int add_member(struct encoder *encoder, struct unit *unit, const struct die *die)
 {
 	uint64_t bits = die_number(die, SLOT_BIT_SIZE);
-	struct item item = {
-		.name = die_name(die, SLOT_NAME),
-		.type = die_ref(die, SLOT_TYPE),
-		.bits = bits > UINT32_MAX ? UINT32_MAX : (uint32_t)bits,
-		.number = bit_offset(encoder, unit, die, bits),
-	};
+	struct item *item = new_item(encoder);
 
-	return add_item(encoder, item);
+	if (!item)
+		return -1;
+	item->name = die_name(die, SLOT_NAME);
+	item->type = die_ref(die, SLOT_TYPE);
+	item->bits = bits > UINT32_MAX ? UINT32_MAX : (uint32_t)bits;
+	item->number = bit_offset(encoder, unit, die, bits);
+	return 0;
 }
 
 int add_enumerator(struct encoder *encoder, const struct die *die)
 {
-	struct item item = {
-		.name = die_name(die, SLOT_NAME),
-		.number = die_number(die, SLOT_CONST_VALUE),
-		.is_signed = die_has(die, SLOT_CONST_VALUE) &&
-			     die->values[SLOT_CONST_VALUE].class == VALUE_SIGNED,
-	};
+	struct item *item = new_item(encoder);
 
-	return add_item(encoder, item);
+	if (!item)
+		return -1;
+	item->name = die_name(die, SLOT_NAME);
+	item->number = die_number(die, SLOT_CONST_VALUE);
+	item->is_signed = die_has(die, SLOT_CONST_VALUE) &&
+			  die->values[SLOT_CONST_VALUE].class == VALUE_SIGNED;
+	return 0;
 }
 
 int add_dimension(struct encoder *encoder, const struct die *die)
 {
-	struct item item = {0};
+	struct item *item = new_item(encoder);
 
+	if (!item)
+		return -1;
 	if (die_has(die, SLOT_UPPER_BOUND)) {
 		if (die->values[SLOT_UPPER_BOUND].class <= VALUE_FLAG)
-			item.number = (uint32_t)(die_number(die, SLOT_UPPER_BOUND) + 1);
+			item->number = (uint32_t)(die_number(die, SLOT_UPPER_BOUND) + 1);
 	} else {
-		item.number = (uint32_t)die_number(die, SLOT_COUNT);
+		item->number = (uint32_t)die_number(die, SLOT_COUNT);
 	}
-	return add_item(encoder, item);
+	return 0;
 }
 
 static int check_member(struct encoder *encoder, const struct type_die *type, uint32_t kind,

@@ -218,6 +218,8 @@ int emit_struct(struct encoder *encoder, const struct type_die *type, uint32_t k
 int emit_enum(struct encoder *encoder, struct unit *unit, const struct type_die *type,
 	      uint32_t first_item);
 int emit_array(struct encoder *encoder, const struct type_die *type, uint32_t first_item);
+/* A new item without name or number; NULL if there is no memory. */
+struct item *new_item(struct encoder *encoder);
 /* Read a DIE that is a child of a type into an item. */
 int add_member(struct encoder *encoder, struct unit *unit, const struct die *die);
 int add_enumerator(struct encoder *encoder, const struct die *die);
@@ -270,7 +272,7 @@ bool looks_packed(struct encoder *encoder, uint32_t id, uint32_t address_size);
 /* functions.c */
 int add_function(struct encoder *encoder, struct function *function, uint32_t first_tag);
 int add_param(struct encoder *encoder, struct function *function, const struct die *die);
-struct function make_function(struct unit *unit, const struct die *die);
+void make_function(struct function *function, struct unit *unit, const struct die *die);
 int save_functions(struct encoder *encoder);
 /* parameters.c */
 void analyse_parameters(struct encoder *encoder, struct function *function, bool clang);

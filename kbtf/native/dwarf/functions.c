@@ -4,41 +4,34 @@
 
 #define COST_OF_FUNCTION 128 /* more data than of other DIEs is kept */
 
-struct function make_function(struct unit *unit, const struct die *die)
+void make_function(struct function *function, struct unit *unit, const struct die *die)
 {
-	struct function function = {
-		.unit = unit,
-		.die = die->offset,
-		.name = die_name(die, SLOT_NAME),
-		.type = die_ref(die, SLOT_TYPE),
-		.origin = die_ref(die, SLOT_ORIGIN),
-		.specification = die_ref(die, SLOT_SPECIFICATION),
-		.declaration = die_has(die, SLOT_DECLARATION),
-		.is_inline = die_has(die, SLOT_INLINE),
-		.nocall = die_number(die, SLOT_CALLING_CONVENTION) == DW_CC_nocall,
-	};
-
+	*function = (struct function){.unit = unit, .die = die->offset};
+	function->name = die_name(die, SLOT_NAME);
+	function->type = die_ref(die, SLOT_TYPE);
+	function->origin = die_ref(die, SLOT_ORIGIN);
+	function->specification = die_ref(die, SLOT_SPECIFICATION);
+	function->declaration = die_has(die, SLOT_DECLARATION);
+	function->is_inline = die_has(die, SLOT_INLINE);
+	function->nocall = die_number(die, SLOT_CALLING_CONVENTION) == DW_CC_nocall;
 	if (die_has(die, SLOT_LOW_PC))
-		function.low_pc = die->values[SLOT_LOW_PC];
-	return function;
+		function->low_pc = die->values[SLOT_LOW_PC];
 }
 
 int add_param(struct encoder *encoder, struct function *function, const struct die *die)
 {
-	struct param param = {
-		.die = die->offset,
-		.index = function->nr_params++,
-		.type = die_ref(die, SLOT_TYPE),
-		.origin = die_ref(die, SLOT_ORIGIN),
-		.name = die_name(die, SLOT_NAME),
-		.has_type = die_has(die, SLOT_TYPE),
-		.has_const_value = die_has(die, SLOT_CONST_VALUE),
-	};
+	struct param *param = vector_new(&encoder->params);
 
-	if (die_has(die, SLOT_LOCATION))
-		param.location = die->values[SLOT_LOCATION];
-	if (!vector_push(&encoder->params, param))
+	if (!param)
 		return no_memory(encoder);
+	*param = (struct param){.die = die->offset, .index = function->nr_params++};
+	param->type = die_ref(die, SLOT_TYPE);
+	param->origin = die_ref(die, SLOT_ORIGIN);
+	param->name = die_name(die, SLOT_NAME);
+	param->has_type = die_has(die, SLOT_TYPE);
+	param->has_const_value = die_has(die, SLOT_CONST_VALUE);
+	if (die_has(die, SLOT_LOCATION))
+		param->location = die->values[SLOT_LOCATION];
 	if (function->last_param)
 		encoder->params.at[function->last_param - 1].next = encoder->params.nr;
 	else

@@ -174,18 +174,16 @@ static bool is_type(uint16_t tag)
 	}
 }
 
-static struct type_die make_type(const struct die *die)
+static void make_type(struct type_die *type, const struct die *die)
 {
-	return (struct type_die){
-		.die = die->offset,
-		.tag = die->tag,
-		.type = die_ref(die, SLOT_TYPE),
-		.annotation = die_ref(die, SLOT_GNU_ANNOTATION),
-		.byte_size = die_number(die, SLOT_BYTE_SIZE),
-		.encoding = die_number(die, SLOT_ENCODING),
-		.name = die_name(die, SLOT_NAME),
-		.declaration = die_number(die, SLOT_DECLARATION),
-	};
+	type->die = die->offset;
+	type->tag = die->tag;
+	type->type = die_ref(die, SLOT_TYPE);
+	type->annotation = die_ref(die, SLOT_GNU_ANNOTATION);
+	type->byte_size = die_number(die, SLOT_BYTE_SIZE);
+	type->encoding = die_number(die, SLOT_ENCODING);
+	type->name = die_name(die, SLOT_NAME);
+	type->declaration = die_number(die, SLOT_DECLARATION);
 }
 
 static void drop_children(struct encoder *encoder, uint32_t first_item, uint32_t first_tag)
@@ -202,7 +200,7 @@ static int start_type(struct walk *walk)
 	struct frame *frame;
 
 	read_die(walk);
-	type = make_type(&walk->die);
+	make_type(&type, &walk->die);
 	if (note_type(encoder, type.die, &type.place))
 		return -1;
 	if (type.annotation && add_annotations(encoder, walk->unit, type.annotation, UINT32_MAX,
@@ -237,7 +235,7 @@ static int start_function(struct walk *walk)
 	uint32_t annotation;
 
 	read_die(walk);
-	function = make_function(walk->unit, &walk->die);
+	make_function(&function, walk->unit, &walk->die);
 	annotation = die_ref(&walk->die, SLOT_GNU_ANNOTATION);
 	if (annotation && add_annotations(walk->encoder, walk->unit, annotation, UINT32_MAX, false))
 		return -1;
@@ -366,23 +364,20 @@ static int in_struct(struct walk *walk, struct frame *frame, uint16_t tag)
 
 static int in_proto(struct walk *walk, uint16_t tag)
 {
-	struct item item = {0};
+	struct item *item;
 
-	switch (tag) {
-	case DW_TAG_formal_parameter:
-		read_die(walk);
-		item.name = die_name(&walk->die, SLOT_NAME);
-		item.type = die_ref(&walk->die, SLOT_TYPE);
-		break;
-	case DW_TAG_unspecified_parameters:
-		read_die(walk);
-		item.variadic = true;
-		break;
-	default:
+	if (tag != DW_TAG_formal_parameter && tag != DW_TAG_unspecified_parameters)
 		return start_if_type(walk, tag);
+	read_die(walk);
+	item = new_item(walk->encoder);
+	if (!item)
+		return -1;
+	if (tag == DW_TAG_formal_parameter) {
+		item->name = die_name(&walk->die, SLOT_NAME);
+		item->type = die_ref(&walk->die, SLOT_TYPE);
+	} else {
+		item->variadic = true;
 	}
-	if (!vector_push(&walk->encoder->items, item))
-		return no_memory(walk->encoder);
 	return skip_children(walk);
 }
 
