@@ -7,25 +7,24 @@ make_manager() creates a manager for each run, never at import.
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
 from kbtf.errors import KbtfError, PluginError, UsageError, in_words, os_error
-from kbtf.hooks import specs as hookspecs
+from kbtf.hooks.calls import BuiltInCalls
 from kbtf.hooks.installed import EntryPoint, installed_plugins
-from kbtf.hooks.markers import PROJECT
-from kbtf.hooks.plugin import Plugin
+from kbtf.hooks.plugin import OUR_PLUGINS, Plugin
 from kbtf.hooks.specs import HOOKS
 from kbtf.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import pluggy
+
+    from kbtf.hooks.calls import Calls
+
 _BUILT_IN_ORIGIN = "built-in"
-_OUR_PLUGINS = "kbtf.plugins."
 BUILT_IN = (
     "encode",
     "base_fit",
@@ -47,26 +46,23 @@ _ANSWERS = {
 """The class that a hook must return, if anything; its module is imported when needed."""
 
 
-class _PluginManager(pluggy.PluginManager):
-    """Takes hooks of kbtf's own modules by name: pluggy inspects every name, for 10 ms a run."""
-
-    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
-        return super().parse_hookspec_opts(module_or_class, name) if name in HOOKS else None
-
-    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
-        is_ours = getattr(plugin, "__name__", "").startswith(_OUR_PLUGINS)
-        if is_ours and name not in HOOKS:
-            return None
-        return super().parse_hookimpl_opts(plugin, name)
-
-
 class Manager:
     """The plugins of one run, in the order in which they were loaded."""
 
     def __init__(self) -> None:
-        self.pluggy = _PluginManager(PROJECT)
-        self.pluggy.add_hookspecs(hookspecs)
         self.plugins: list[Plugin] = []
+        self._calls: Calls = BuiltInCalls()
+
+    def use_pluggy(self) -> pluggy.PluginManager:
+        """pluggy's manager of these plugins, which calls their hooks from now on."""
+        from kbtf.hooks.pluggy_calls import PluggyCalls
+
+        if not isinstance(self._calls, PluggyCalls):
+            calls = PluggyCalls()
+            for plugin in self.plugins:
+                calls.add(plugin)
+            self._calls = calls
+        return self._calls.pluggy
 
     def register(self, plugin: Plugin) -> None:
         """Add a plugin; PluginError names it if it does not fit."""
@@ -80,10 +76,8 @@ class Manager:
             from kbtf.hooks.loading import check_hooks
 
             check_hooks(plugin)
-        try:
-            self.pluggy.register(plugin.module, name=plugin.name)
-        except (pluggy.PluginValidationError, ValueError, TypeError) as error:
-            raise PluginError(" ".join(str(error).split()), where=str(plugin)) from error
+            self.use_pluggy()
+        self._calls.add(plugin)
         self.plugins.append(plugin)
 
     def those_with(self, hook: str) -> Manager:
@@ -101,7 +95,7 @@ class Manager:
         So does a result of the wrong type.
         """
         try:
-            answer = getattr(self.pluggy.hook, hook)(**arguments)
+            answer = self._calls.call(hook, arguments)
         except PluginError as error:
             error.where = error.where or self._culprit(error)
             raise
@@ -129,11 +123,11 @@ class Manager:
     def _culprit(self, error: BaseException, *, but_built_in: bool = False) -> str | None:
         """The plugin whose hook is innermost in the traceback."""
         # By identity: equal code in two files is equal.
-        hooks = {}
-        for hook in HOOKS:
-            for impl in getattr(self.pluggy.hook, hook).get_hookimpls():
-                function = inspect.unwrap(impl.function)
-                hooks[id(getattr(function, "__code__", None))] = impl.plugin_name
+        hooks = {
+            id(getattr(function, "__code__", None)): name
+            for hook in HOOKS
+            for name, function in self._calls.implementations(hook)
+        }
         name = None
         traceback = error.__traceback__
         while traceback is not None:
@@ -146,13 +140,11 @@ class Manager:
 
     def hooks_of(self, plugin: Plugin) -> list[str]:
         """The hooks that a plugin implements, phases in the order in which they run."""
-        callers = self.pluggy.get_hookcallers(self.pluggy.get_plugin(plugin.name)) or []
-        return sorted((caller.name for caller in callers), key=HOOKS.index)
+        return [hook for hook in HOOKS if plugin.name in self.order_of(hook)]
 
     def order_of(self, hook: str) -> list[str]:
         """The plugins that implement a hook, in the order in which they are called."""
-        caller = getattr(self.pluggy.hook, hook)
-        return [impl.plugin_name for impl in reversed(caller.get_hookimpls())]
+        return [name for name, _ in self._calls.implementations(hook)]
 
 
 def make_manager(wanted: Iterable[str] = (), *, autoload: bool | None = None) -> Manager:
@@ -175,7 +167,7 @@ def make_manager(wanted: Iterable[str] = (), *, autoload: bool | None = None) ->
     # Last and in reverse, because pluggy calls the plugin that was registered last first.
     for name in reversed(BUILT_IN):
         if name not in excluded:
-            module = importlib.import_module(f"{_OUR_PLUGINS}{name}")
+            module = importlib.import_module(f"{OUR_PLUGINS}.{name}")
             manager.register(Plugin(name, VERSION, _BUILT_IN_ORIGIN, module))
     return manager
 

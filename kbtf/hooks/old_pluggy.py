@@ -5,28 +5,30 @@ from __future__ import annotations
 
 import functools
 import inspect
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
-
-import pluggy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 
-class OldHookimplMarker:
-    """Marks functions with the options of newer versions."""
+def adapted(plugin: Any) -> object:
+    """*plugin* with its wrappers as old ones."""
+    hooks = {name: getattr(plugin, name, None) for name in dir(plugin)}
+    marked = {name: hook for name, hook in hooks.items() if hasattr(hook, "kbtf_impl")}
+    copy = ModuleType(getattr(plugin, "__name__", type(plugin).__name__))
+    vars(copy).update({name: _as_old(hook) for name, hook in marked.items()})
+    return copy
 
-    def __init__(self, project: str) -> None:
-        self._mark: Any = pluggy.HookimplMarker(project)
 
-    def __call__(self, function: Any = None, *, wrapper: bool = False, **options: Any) -> Any:
-        if function is None:
-            return functools.partial(self, wrapper=wrapper, **options)
-        if wrapper:
-            options["hookwrapper"] = True
-            if inspect.isgeneratorfunction(function):  # pluggy refuses any other
-                function = _hookwrapper(function)
-        return self._mark(function, **options)
+def _as_old(hook: Any) -> Any:
+    marks = hook.kbtf_impl
+    if not marks.get("wrapper"):
+        return hook
+    # pluggy refuses what is not a generator
+    old = _hookwrapper(hook) if inspect.isgeneratorfunction(hook) else hook
+    vars(old)["kbtf_impl"] = {**marks, "wrapper": False, "hookwrapper": True}
+    return old
 
 
 def _hookwrapper(function: Callable[..., Generator[None, Any, Any]]) -> Callable[..., Any]:

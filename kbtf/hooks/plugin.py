@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+OUR_PLUGINS = "kbtf.plugins"
+"""The package of the built-in passes."""
+
 
 class Plugin(NamedTuple):
     """A plugin that was loaded."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kbtf.hooks.output import Output
 
 
-@hookspec
+@hookspec()
 def kbtf_add_options(group: OptionGroup) -> None:
     """Called once before the command line is read, to add options and configuration keys.
 
@@ -31,7 +31,7 @@ def kbtf_add_options(group: OptionGroup) -> None:
     """
 
 
-@hookspec
+@hookspec()
 def kbtf_add_commands(subparsers: Any) -> None:
     """Called if the command is not one of kbtf's own, and for ``kbtf --help``.
 
@@ -40,7 +40,7 @@ def kbtf_add_commands(subparsers: Any) -> None:
     """
 
 
-@hookspec
+@hookspec()
 def kbtf_configure(config: Config) -> None:
     """Called once before the first module, with all options known.
 
@@ -65,27 +65,27 @@ def kbtf_find_base(module: Module, config: Config) -> Base | None:
     """
 
 
-@hookspec
+@hookspec()
 def kbtf_after_link(module: Module, config: Config) -> None:
     """Phase 1: *module* is as the linker left it.  A pass makes BTF.  Since 0.1."""
 
 
-@hookspec
+@hookspec()
 def kbtf_distill(module: Module, config: Config) -> None:
     """Phase 2: ``module.btf`` is split BTF.  A pass may distill it.  Since 0.1."""
 
 
-@hookspec
+@hookspec()
 def kbtf_resolve_btfids(module: Module, config: Config) -> None:
     """Phase 3: the BTF is final.  A pass fills ``module.btf_ids``.  Since 0.1."""
 
 
-@hookspec
+@hookspec()
 def kbtf_embed_sections(module: Module, config: Config) -> None:
     """Phase 4: BTF and ids go into the image.  A pass may add sections of its own.  Since 0.1."""
 
 
-@hookspec
+@hookspec()
 def kbtf_finish(output: Output, config: Config) -> None:
     """Called with the whole file before it is written; may replace ``output.data``.
 

@@ -52,12 +52,13 @@ class Trace:
 
     def watch(self, manager: Manager) -> None:
         """Record every call of *manager* from now on."""
+        pluggy = manager.use_pluggy()
         for plugin in manager.plugins:
-            manager.pluggy.unregister(name=plugin.name)
-            manager.pluggy.register(self._watched(plugin.module, plugin.name), name=plugin.name)
+            pluggy.unregister(name=plugin.name)
+            pluggy.register(self._watched(plugin.module, plugin.name), name=plugin.name)
         # kbtf's own search for a base comes after the plugins', like another plugin.
-        manager.pluggy.register(self._watched(_OwnSearch(), "kbtf"), name="kbtf")
-        manager.pluggy.add_hookcall_monitoring(self._enter, self._leave)
+        pluggy.register(self._watched(_OwnSearch(), "kbtf"), name="kbtf")
+        pluggy.add_hookcall_monitoring(self._enter, self._leave)
 
     def _enter(self, hook: str, impls: object, arguments: Mapping[str, Any]) -> None:
         subject = arguments.get("module", arguments.get("output", arguments.get("group")))

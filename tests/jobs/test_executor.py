@@ -87,6 +87,7 @@ def give(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def with_executor(wanted: Any = ()) -> manager.Manager:
         made = make(wanted)
+        made.use_pluggy()  # built-in passes return nothing
         hook = hookimpl(lambda config: executor)
         plugin = SimpleNamespace(kbtf_executor=hook, __name__="executor")
         made.register(Plugin("executor", "", "built-in", plugin))
