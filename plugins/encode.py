@@ -57,6 +57,8 @@ def _encode(module: Module, config: Config) -> Btf:
 
     if config["encoder"] == "pahole":
         return encode_with_pahole(module, config["pahole"])
+    # first, because types are also found by name with it
+    load_index(module.base, cache=not config["no-cache"])
     base = encoding_base(module).btf
     load_index(base, cache=not config["no-cache"])
     encoded = encode_dwarf(module.image, base)

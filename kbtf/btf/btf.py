@@ -327,7 +327,7 @@ class Btf:
         found = self._many.get(name)
         if found is None:
             in_base = self.base._find_ids(name) if self.base is not None else []
-            found = in_base + self.index.find(name)
+            found = in_base + (self.lookup or self.index).find(name)
             if len(found) > _SMALL:  # it may be looked up as often
                 self._many[name] = found
         return found

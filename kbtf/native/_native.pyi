@@ -42,6 +42,9 @@ class BaseIndex:
 
     nested_arrays: bool
     """Whether an ARRAY of the base has an ARRAY as its element type."""
+    def find(self, name: bytes, /) -> list[int]:
+        """The ids of the base's types with that name, ascending, as `Index.find`."""
+
     def image(self) -> bytes:
         """All of it as bytes, for `open_base_index`."""
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kbtf import Btf, BtfBuilder, BtfError, Kind, deduplicate
+from kbtf.btf.deduplicate import index_base
 from kbtf.kernel import cache, index_cache
 from kbtf.native import _native
 
@@ -192,3 +194,42 @@ def test_many_processes_at_once_load_or_make_it(folder: Path) -> None:
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
     assert [process.communicate()[0] for process in running] == ["0\n"] * 8
     assert [path.name for path in folder.iterdir()] == [kept(folder).name]
+
+
+STRINGS = {
+    "whole": (b"\0int\0same\0", (1, 5)),
+    "repeated": (b"\0same\0same\0", (1, 6)),
+    "within another": (b"\0notsame\0same\0", (4, 9)),
+    "only within another": (b"\0notsame\0", (4, 1)),
+}
+
+
+@pytest.mark.parametrize("how", STRINGS)
+def test_names_are_found_as_in_the_btf_itself(how: str) -> None:
+    strings, names = STRINGS[how]
+    types = b"".join(
+        struct.pack("<4I", name, Kind.INT << 24, 4, 32) for _ in range(40) for name in names
+    )
+    header = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(strings))
+    plain, indexed = (Btf.parse(header + types + strings) for _ in range(2))
+    index_base(indexed)
+
+    for name in ("int", "same", "notsame", "other", "sam", "", "same\0", "int\0same"):
+        found = [each.id for each in indexed.find_all(name)]
+        assert found == [each.id for each in plain.find_all(name)]
+        assert found == [t.id for t in plain if t.name == name and name], (
+            "and as a walk over all types does"
+        )
+
+
+def test_names_of_a_large_base_are_found() -> None:
+    b = BtfBuilder()
+    for n in range(30_000):
+        b.add_fwd(f"name_{n * 7919 % 10_007}")
+    base = b.build()
+    index_base(base)
+
+    for n in (0, 1, 2_047, 2_048, 10_006):
+        expected = [t.id for t in base if t.name == f"name_{n}"]
+        assert [t.id for t in base.find_all(f"name_{n}")] == expected
+        assert len(expected) > 1

@@ -58,6 +58,7 @@ OPERATIONS: dict[str, Callable[[], object]] = {
     "strings": lambda: BASE.index.strings(),
     "find": lambda: _native.Index(BASE.data).find(b"s"),
     "index a base": lambda: _native.index_base(BASE.index, 1),
+    "find a name in the index of a base": lambda: BASE_INDEX.find(b"int"),
     "open the index of a base": lambda: _native.open_base_index(BASE.index, BASE_INDEX.image()),
     "refuse the index of a base": lambda: _native.open_base_index(BASE.index, b""),
     "deduplicate": lambda: _native.deduplicate(SPLIT.index, BASE_INDEX),

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #define IMAGE_MAGIC 0x6b62746669647831u /* also tells the byte order */
-#define IMAGE_VERSION 2u
+#define IMAGE_VERSION 3u
 
 /* Sections follow in this order, each aligned to 8. */
-enum section { OFFSETS, STRINGS, STARTS, CANDIDATES, KINDS, UNIQUES, NR_SECTIONS };
+enum section { OFFSETS, STRINGS, STARTS, CANDIDATES, KINDS, NAMED, UNIQUES, NR_SECTIONS };
 
 struct header {
 	uint64_t magic;
@@ -24,6 +24,8 @@ struct header {
 	uint32_t nr_buckets; /* a power of two */
 	uint32_t nr_candidates;
 	uint32_t nr_uniques;
+	uint32_t nr_named;
+	uint32_t whole_names; /* the names of types are whole strings, each of which occurs once */
 	uint32_t nested_arrays;
 	uint32_t unused;
 };
@@ -43,6 +45,7 @@ static struct layout layout_of(const struct header *header)
 		[STARTS] = ((uint64_t)header->nr_buckets + 1) * sizeof(uint32_t),
 		[CANDIDATES] = (uint64_t)header->nr_candidates * sizeof(struct base_candidate),
 		[KINDS] = header->nr_types,
+		[NAMED] = (uint64_t)header->nr_named * sizeof(struct base_named),
 		[UNIQUES] = (uint64_t)header->nr_uniques * sizeof(struct unique_name),
 	};
 	struct layout layout = {.length = sizeof(*header)};
@@ -70,6 +73,8 @@ struct draft {
 	uint32_t *starts;
 	struct base_candidate *candidates;
 	struct unique_name *uniques;
+	struct base_named *named;
+	struct base_named *unsorted; /* as many */
 	uint32_t *signatures; /* by id */
 };
 
@@ -105,6 +110,7 @@ static void count_types(struct header *header, const struct btf *base)
 		kind = type_kind(btf_type(base, id));
 		header->nr_candidates += is_candidate(kind);
 		header->nr_uniques += is_composite(kind);
+		header->nr_named += type_name(btf_type(base, id)) != 0;
 	}
 }
 
@@ -138,8 +144,10 @@ static void add_string(const struct draft *draft, uint32_t offset, size_t length
 		slot = &draft->strings[at];
 		if (!slot->offset)
 			break;
-		if (slot->hash == hash && !strcmp(draft->base->strs + slot->offset, string))
+		if (slot->hash == hash && !strcmp(draft->base->strs + slot->offset, string)) {
+			draft->header->whole_names = false;
 			return;
+		}
 	}
 	*slot = (struct base_string){.hash = hash, .offset = offset};
 }
@@ -206,6 +214,41 @@ static void fill_uniques(const struct draft *draft)
 	draft->header->nr_uniques = unique_names(draft->uniques, nr);
 }
 
+#define DIGIT_BITS 11u
+
+/* Sort by one digit of the name, and keep the order otherwise. */
+static void sort_by_digit(const struct base_named *from, struct base_named *to, uint32_t nr,
+			  uint32_t shift)
+{
+	uint32_t starts[(1u << DIGIT_BITS) + 1] = {0}, i;
+	const uint32_t mask = (1u << DIGIT_BITS) - 1;
+
+	for (i = 0; i < nr; i++)
+		starts[(from[i].name >> shift & mask) + 1]++;
+	for (i = 0; i < mask; i++)
+		starts[i + 1] += starts[i];
+	for (i = 0; i < nr; i++)
+		to[starts[from[i].name >> shift & mask]++] = from[i];
+}
+
+static void fill_named(const struct draft *draft)
+{
+	const struct btf *base = draft->base;
+	uint32_t id, name, nr = 0;
+
+	for (id = 1; id < base->end_id; id++) {
+		name = type_name(btf_type(base, id));
+		if (!name)
+			continue;
+		draft->unsorted[nr++] = (struct base_named){name, id};
+		if (base->strs[name - 1])
+			draft->header->whole_names = false;
+	}
+	sort_by_digit(draft->unsorted, draft->named, nr, 0);
+	sort_by_digit(draft->named, draft->unsorted, nr, DIGIT_BITS);
+	sort_by_digit(draft->unsorted, draft->named, nr, 2 * DIGIT_BITS);
+}
+
 static uint64_t checksum_of_image(const uint8_t *image, size_t length, uint64_t seed)
 {
 	return hash_bytes(image + CHECKED_FROM, length - CHECKED_FROM, seed);
@@ -216,6 +259,7 @@ static void fill(const struct draft *draft)
 	fill_types(draft);
 	fill_strings(draft);
 	fill_candidates(draft);
+	fill_named(draft);
 	fill_uniques(draft);
 }
 
@@ -229,6 +273,7 @@ int base_image_build(struct base_image *image, const struct btf *base, uint64_t 
 		.nr_types = base->end_id,
 		.type_len = base->type_len,
 		.str_len = base->str_len,
+		.whole_names = true,
 	};
 	struct draft draft = {.base = base};
 	struct layout layout;
@@ -242,8 +287,10 @@ int base_image_build(struct base_image *image, const struct btf *base, uint64_t 
 	layout = layout_of(&header);
 	image->bytes = calloc(1, layout.length);
 	draft.signatures = calloc(header.nr_types, sizeof(*draft.signatures));
-	if (!image->bytes || !draft.signatures) {
+	draft.unsorted = calloc((size_t)header.nr_named + 1, sizeof(*draft.unsorted));
+	if (!image->bytes || !draft.signatures || !draft.unsorted) {
 		free(draft.signatures);
+		free(draft.unsorted);
 		base_image_release(image);
 		return btf_no_memory(err);
 	}
@@ -254,9 +301,11 @@ int base_image_build(struct base_image *image, const struct btf *base, uint64_t 
 	draft.starts = (uint32_t *)(image->bytes + layout.starts[STARTS]);
 	draft.candidates = (struct base_candidate *)(image->bytes + layout.starts[CANDIDATES]);
 	draft.kinds = image->bytes + layout.starts[KINDS];
+	draft.named = (struct base_named *)(image->bytes + layout.starts[NAMED]);
 	draft.uniques = (struct unique_name *)(image->bytes + layout.starts[UNIQUES]);
 	fill(&draft);
 	free(draft.signatures);
+	free(draft.unsorted);
 	image->length = layout_of(draft.header).length;
 	draft.header->base_checksum = checksum_of_base(base, seed);
 	draft.header->checksum = checksum_of_image(image->bytes, image->length, seed);
@@ -301,6 +350,8 @@ void base_index_use(struct base_index *index, const uint8_t *image, const struct
 		.nr_candidates = header.nr_candidates,
 		.uniques = (const struct unique_name *)(image + layout.starts[UNIQUES]),
 		.nr_uniques = header.nr_uniques,
+		.named = (const struct base_named *)(image + layout.starts[NAMED]),
+		.nr_named = header.whole_names ? header.nr_named : 0,
 	};
 }
 
@@ -317,4 +368,26 @@ int base_index_open(struct base_index *index, const uint8_t *image, size_t lengt
 		return -1;
 	base_index_use(index, image, base);
 	return 0;
+}
+
+const struct base_named *base_index_named(const struct base_index *index, const char *name,
+					  size_t length, const struct base_named **end)
+{
+	uint32_t low = 0, high = index->nr_named, middle, offset;
+
+	*end = index->named;
+	if (!kbtf_base_string(index, name, length, kbtf_base_hash(index, name, length), &offset) ||
+	    !offset)
+		return index->named;
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (index->named[middle].name < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (high = low; high < index->nr_named && index->named[high].name == offset;)
+		high++;
+	*end = &index->named[high];
+	return &index->named[low];
 }

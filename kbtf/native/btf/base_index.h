@@ -30,6 +30,12 @@ struct unique_name {
 	uint32_t id;
 };
 
+/* A type with a name. */
+struct base_named {
+	uint32_t name;
+	uint32_t id;
+};
+
 /* Read-only, so that threads may share it; it borrows the bytes of the base and of the image. */
 struct base_index {
 	uint64_t seed;           /* of all hashes in it */
@@ -52,6 +58,10 @@ struct base_index {
 
 	const struct unique_name *uniques; /* ascending by name */
 	uint32_t nr_uniques;
+
+	/* Ascending by name, then id; none if the names of types are not strings that occur once. */
+	const struct base_named *named;
+	uint32_t nr_named;
 };
 
 /*
@@ -91,6 +101,10 @@ void base_index_use(struct base_index *index, const uint8_t *image, const struct
  */
 int base_index_open(struct base_index *index, const uint8_t *image, size_t length,
 		    const struct btf *base);
+
+/* The types with a name, from the result up to `*end`, if there are any in `named`. */
+const struct base_named *base_index_named(const struct base_index *index, const char *name,
+					  size_t length, const struct base_named **end);
 
 static inline const uint8_t *kbtf_base_type(const struct base_index *index, uint32_t id)
 {

@@ -101,6 +101,31 @@ static PyObject *base_index_image(PyObject *object, PyObject *unused)
 	return bytes_of(self->built.bytes, self->built.length);
 }
 
+static PyObject *base_index_find(PyObject *object, PyObject *arg)
+{
+	BaseIndex *self = (BaseIndex *)object;
+	const struct base_named *at, *end;
+	PyObject *found, *id;
+	Py_ssize_t length;
+	char *name;
+
+	if (!self->index.nr_named)
+		return index_find(self->base, arg);
+	if (PyBytes_AsStringAndSize(arg, &name, &length))
+		return NULL;
+	found = PyList_New(0);
+	if (memchr(name, 0, (size_t)length))
+		return found;
+	at = base_index_named(&self->index, name, (size_t)length, &end);
+	for (; found && at < end; at++) {
+		id = PyLong_FromUnsignedLong(at->id);
+		if (!id || PyList_Append(found, id))
+			Py_CLEAR(found);
+		Py_XDECREF(id);
+	}
+	return found;
+}
+
 static PyObject *get_nested_arrays(PyObject *self, void *closure)
 {
 	(void)closure;
@@ -113,6 +138,7 @@ static PyGetSetDef base_index_getset[] = {
 };
 
 static PyMethodDef base_index_methods[] = {
+	{"find", base_index_find, METH_O, NULL},
 	{"image", base_index_image, METH_NOARGS, NULL},
 	{NULL, NULL, 0, NULL},
 };

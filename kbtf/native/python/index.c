@@ -105,7 +105,7 @@ static PyObject *index_strings(PyObject *object, PyObject *unused)
 	return PyBytes_FromStringAndSize(btf->strs, btf->str_len);
 }
 
-static PyObject *index_find(PyObject *object, PyObject *arg)
+PyObject *index_find(PyObject *object, PyObject *arg)
 {
 	struct btf *btf = &((Index *)object)->btf;
 	struct btf_error err;

@@ -38,6 +38,7 @@ const struct btf *btf_of(const struct module_state *state, PyObject *object);
 const struct base_index *base_index_of(const struct module_state *state, PyObject *object);
 
 /* index.c */
+PyObject *index_find(PyObject *object, PyObject *name);
 int add_index_type(PyObject *module);
 
 /* relocate.c */
