@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
+_PAGE = 4096  # bytes, at most those of a page
 _MARK = ".kbtf-"
 _RANDOM_BYTES = 8
 _ATTEMPTS = 100  # attempts to create a temporary that no other run mistakes for a remnant
@@ -259,7 +260,10 @@ def _holds(file: int, data: Pieces) -> bool:
 def _write_all(file: int, data: Pieces) -> None:
     for part in data:
         while part:
-            part = part[os.write(file, part[:_CHUNK]) :]
+            chunk = part[:_CHUNK]
+            # all pages must be mapped: at each that is not, write() clears much that it then fills
+            bytes(chunk[::_PAGE])
+            part = part[os.write(file, chunk) :]
             data.give_back()
 
 
