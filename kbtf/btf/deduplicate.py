@@ -34,9 +34,12 @@ class Deduplicated(NamedTuple):
 
     def repeated(self) -> Iterator[BtfType]:
         """The old definitions, by name, that the base also has."""
-        for old in self.old:
-            if self.new_id(old.id) < self.old.start_id and old.name and old.kind in _DEFINITIONS:
-                yield old
+        start = self.old.start_id
+        for old_id, new_id in enumerate(self.ids, start):
+            if new_id < start:
+                old = self.old[old_id]
+                if old.name and old.kind in _DEFINITIONS:
+                    yield old
 
 
 def index_base(base: Btf) -> _native.BaseIndex:
