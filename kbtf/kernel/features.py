@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from kbtf.btf.cached import once_a_btf
@@ -44,6 +45,7 @@ def sorts_types(base: Btf) -> bool:
     Kbuild of these kernels also runs the BTF-to-BTF step on modules: implicit arguments of kfuncs,
     their tags, deduplication.
     """
-    step = max(1, len(base) // _SAMPLES)
-    names = [base[type_id].name for type_id in range(base.start_id, base.end_id, step)]
-    return len(names) >= _FEWEST and names[-1] != "" and names == sorted(names)
+    ids = range(base.start_id, base.end_id, max(1, len(base) // _SAMPLES))
+    if len(ids) < _FEWEST or not base[ids[-1]].name:
+        return False
+    return all(before <= name for before, name in pairwise(base[at].name for at in ids))
