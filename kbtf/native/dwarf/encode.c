@@ -3,7 +3,9 @@
  * Encode the DWARF of a module as split BTF, or that of a kernel as its own: the units one after another,
  * or merged if they refer to one another, then the functions and sections of all, then deduplication.
  */
+#define _DEFAULT_SOURCE /* madvise() */
 #include "encoder.h"
+#include "pages.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -178,15 +180,26 @@ static void release(struct encoder *encoder)
 	vector_release(&encoder->offsets);
 }
 
+/* Types take about as many bytes as their DIEs: growing would copy them, at twice the size. */
+static int reserve_words(struct encoder *encoder)
+{
+	uint32_t room = encoder->dwarf.info.size / sizeof(uint32_t) + 4096;
+
+	encoder->words.at = allocate_pages(room * sizeof(uint32_t));
+	if (!encoder->words.at)
+		return no_memory(encoder);
+	encoder->words.room = room;
+	return 0;
+}
+
 static int encode(struct encoder *encoder)
 {
 	if (dwarf_open(&encoder->dwarf, encoder->elf, encoder->err))
 		return -1;
 	if (!encoder->dwarf.info.size || !encoder->dwarf.abbrev.size)
 		return btf_fail(encoder->err, 0, "has no debug information (DWARF)");
-	/* Types take about as many bytes as their DIEs: growing would copy them, at twice the size. */
-	if (!vector_reserve(&encoder->words, encoder->dwarf.info.size / 4 + 4096))
-		return no_memory(encoder);
+	if (reserve_words(encoder))
+		return -1;
 	if (names_init(&encoder->names, &encoder->dwarf, encoder->base, encoder->err) ||
 	    symbols_init(&encoder->symbols, &encoder->dwarf, encoder->base->seed, encoder->err) ||
 	    lay_out(encoder))
