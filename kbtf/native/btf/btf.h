@@ -217,9 +217,6 @@ static inline bool next_word(struct word_iter *words)
 	return true;
 }
 
-/* Seeded per table, so that nobody can prepare a file whose names collide. */
-uint32_t hash_string(const char *string, size_t length, uint64_t seed);
-
 /* 0, or -1 if the own types cannot be rewritten because one is of an unknown kind. */
 int btf_all_known(const struct btf *btf, struct btf_error *err);
 

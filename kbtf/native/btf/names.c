@@ -2,24 +2,9 @@
 /* The types of a blob by name: hashed once, then found without a walk. */
 #include "btf.h"
 
+#include "hash.h"
+
 #include <stdlib.h>
-
-/* Eight bytes per step; names are short and the table is private, so nothing stronger is needed. */
-uint32_t hash_string(const char *string, size_t length, uint64_t seed)
-{
-	uint64_t hash = seed ^ length * 0x9e3779b97f4a7c15u;
-	uint64_t chunk;
-
-	for (; length >= 8; string += 8, length -= 8) {
-		memcpy(&chunk, string, 8);
-		hash = (hash ^ chunk) * 0xff51afd7ed558ccdu;
-		hash ^= hash >> 32;
-	}
-	chunk = 0;
-	memcpy(&chunk, string, length);
-	hash = (hash ^ chunk) * 0xff51afd7ed558ccdu;
-	return (uint32_t)(hash >> 32);
-}
 
 static uint32_t *next_of(const struct btf *btf, uint32_t id)
 {
@@ -51,7 +36,7 @@ static void add_name(struct btf *btf, uint32_t id)
 
 	if (!length)
 		return;
-	hash = hash_string(name, length, btf->seed);
+	hash = (uint32_t)hash_bytes(name, length, btf->seed);
 	slot = find_slot(btf, name, length, hash);
 	*next_of(btf, id) = btf->names.heads[slot];
 	btf->names.heads[slot] = id;
@@ -96,7 +81,7 @@ int btf_name_index(struct btf *btf, struct btf_error *err)
 
 uint32_t btf_find(const struct btf *btf, const char *name, size_t length)
 {
-	uint32_t hash = hash_string(name, length, btf->seed);
+	uint32_t hash = (uint32_t)hash_bytes(name, length, btf->seed);
 
 	return btf->names.heads[find_slot(btf, name, length, hash)];
 }

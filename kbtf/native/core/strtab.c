@@ -2,6 +2,8 @@
 /* Builds a string table: strings in the order they are added, exact duplicates once. */
 #include "btf.h"
 
+#include "hash.h"
+
 #include <stdlib.h>
 
 int strtab_init_after(struct strtab *table, uint32_t start, uint64_t seed)
@@ -105,7 +107,7 @@ int strtab_add(struct strtab *table, const char *string, uint32_t *offset)
 		*offset = 0;
 		return 0;
 	}
-	hash = hash_string(string, length, table->seed);
+	hash = (uint32_t)hash_bytes(string, length, table->seed);
 	if (table->base) {
 		slot = find_slot(table->base, string, length, hash);
 		if (slot->offset) {
