@@ -60,7 +60,7 @@ static struct layout layout_of(const struct header *header)
 
 static uint64_t checksum_of_base(const struct btf *base, uint64_t seed)
 {
-	return hash_bytes(base->strs, base->str_len, hash_bytes(base->types, base->type_len, seed));
+	return hash_long(base->strs, base->str_len, hash_long(base->types, base->type_len, seed));
 }
 
 /* An image in the making, whose sections are written through these. */
@@ -251,7 +251,7 @@ static void fill_named(const struct draft *draft)
 
 static uint64_t checksum_of_image(const uint8_t *image, size_t length, uint64_t seed)
 {
-	return hash_bytes(image + CHECKED_FROM, length - CHECKED_FROM, seed);
+	return hash_long(image + CHECKED_FROM, length - CHECKED_FROM, seed);
 }
 
 static void fill(const struct draft *draft)

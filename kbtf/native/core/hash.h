@@ -75,4 +75,24 @@ static inline uint64_t hash_bytes(const void *data, size_t length, uint64_t seed
 	return hash_mix(hash ^ secret, 0xa0761d6478bd642fu);
 }
 
+#define HASH_LANES 4u
+#define HASH_STRIDE (16 * HASH_LANES) /* bytes */
+
+/* Of megabytes: lanes that do not wait for one another take less than half the time. */
+static inline uint64_t hash_long(const void *data, size_t length, uint64_t seed)
+{
+	const uint8_t *bytes = data;
+	uint64_t secret = hash_mix(seed ^ 0x9e3779b97f4a7c15u, 0xd6e8feb86659fd93u);
+	uint64_t lanes[HASH_LANES] = {seed, ~seed, secret, ~secret};
+	uint64_t rest = hash_bytes(bytes + length / HASH_STRIDE * HASH_STRIDE,
+				   length % HASH_STRIDE, seed ^ length);
+	uint32_t i;
+
+	for (; length >= HASH_STRIDE; length -= HASH_STRIDE)
+		for (i = 0; i < HASH_LANES; i++, bytes += 16)
+			lanes[i] = hash_mix(hash_load64(bytes) ^ secret,
+					    hash_load64(bytes + 8) ^ lanes[i]);
+	return hash_bytes(lanes, sizeof(lanes), rest);
+}
+
 #endif
