@@ -64,6 +64,15 @@ def test_the_result_does_not_depend_on_the_number_of_threads(linked: Path, tmp_p
             encode_kernel(image, strict=True, jobs=jobs)
 
 
+@pytest.mark.parametrize("name", ["alike", "alike.twins"])
+def test_types_that_many_units_share_are_encoded_as_by_pahole(name: str) -> None:
+    """Also where units have different types of one name; in the twins, one that others declare."""
+    image = ElfImage(lzma.decompress((DATA / f"{name}.xz").read_bytes()))
+    for jobs in (1, 3):
+        encoded = encode_kernel(image, strict=True, jobs=jobs)
+        assert encoded.btf.to_bytes() == (DATA / f"{name}.132.btf").read_bytes()
+
+
 @pytest.mark.parametrize("jobs", [1, 2, 64])
 def test_all_threads_together_have_one_limit_on_work(jobs: int) -> None:
     """No part of the file would exceed it alone: each of some hundred gives its name 700 times."""

@@ -121,12 +121,15 @@ int dedup_split(const struct base_index *base, struct dedup_types *types, struct
 		.start_id = base->nr_types,
 		.end_id = base->nr_types + types->nr_types,
 		.max_steps = FREE_STEPS + (uint64_t)STEPS_PER_TYPE * types->nr_types,
+		.reduced = types->reduced,
 		.err = err,
 	};
 	int failed;
 
 	failed = init(&dedup, types) || dedup_primitives(&dedup) || dedup_composites(&dedup) ||
-		 dedup_forwards(&dedup) || dedup_references(&dedup);
+		 dedup_check_forwards(&dedup) || dedup_forwards(&dedup) ||
+		 dedup_references(&dedup);
+	types->uncertain = dedup.uncertain && types->reduced;
 	if (!failed)
 		compact(&dedup, types);
 	release(&dedup);

@@ -82,6 +82,7 @@ static int identical(struct dedup *dedup, uint32_t a, uint32_t b, uint32_t depth
 	case KIND_ENUM64:
 		return btf_compatible_enums(type_a, type_b);
 	case KIND_ARRAY:
+		dedup->uncertain |= type_word(type_a, 3) != type_word(type_b, 3);
 		return type_info(type_a) == type_info(type_b) &&
 		       type_word(type_a, 5) == type_word(type_b, 5);
 	case KIND_STRUCT:
@@ -212,6 +213,10 @@ static int equivalent_pair(struct dedup *dedup, size_t *depth, uint32_t candidat
 		canonical = target;
 	if (!looks_equal(dedup, candidate, canonical))
 		return 0;
+	/* A declaration and a definition may be of different units, where one unit had one type. */
+	if (dedup->reduced && (any_kind(dedup, candidate) == KIND_FWD ||
+			       any_kind(dedup, canonical) == KIND_FWD))
+		return equivalent_step(dedup, depth, candidate, canonical);
 	known = dedup->hypothesis[canonical];
 	if (known)
 		return known == candidate ? 1 : identical(dedup, known, candidate, IDENTICAL_DEPTH);

@@ -110,7 +110,7 @@ static int find_composite(struct dedup *dedup, uint32_t id)
 		return 0;
 	}
 	dedup_add(dedup, id, signature);
-	return 0;
+	return dedup->reduced ? dedup_check_twins(dedup, id, signature) : 0;
 }
 
 int dedup_composites(struct dedup *dedup)
@@ -127,8 +127,7 @@ int dedup_composites(struct dedup *dedup)
 	return 0;
 }
 
-/* The canonical structs and unions of the split by name; NULL if there is no memory. */
-static struct unique_name *split_uniques(const struct dedup *dedup, uint32_t *nr)
+struct unique_name *dedup_uniques(const struct dedup *dedup, uint32_t *nr)
 {
 	struct unique_name *uniques =
 		malloc(((size_t)dedup->end_id - dedup->start_id + 1) * sizeof(*uniques));
@@ -178,7 +177,7 @@ int dedup_forwards(struct dedup *dedup)
 
 	if (!has_forwards(dedup))
 		return 0;
-	split = split_uniques(dedup, &nr_split);
+	split = dedup_uniques(dedup, &nr_split);
 	if (!split)
 		return btf_no_memory(dedup->err);
 	for (id = dedup->start_id; id < dedup->end_id; id++) {

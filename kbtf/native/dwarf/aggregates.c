@@ -148,13 +148,13 @@ int emit_struct(struct encoder *encoder, const struct type_die *type, uint32_t k
 		return too_many(encoder, type, nr);
 	for (i = 0; i < nr; i++)
 		bitfields |= encoder->items.at[first_item + i].bits != 0;
-	if (names_add_ref(&encoder->names, type->name, &name, encoder->err) ||
+	if (type_name_word(encoder, type->name, &name) ||
 	    begin_type(encoder, name, make_info(kind, nr, bitfields), (uint32_t)type->byte_size))
 		return -1;
 	for (i = 0; i < nr; i++) {
 		member = &encoder->items.at[first_item + i];
 		if (check_member(encoder, type, kind, member) ||
-		    names_add_ref(&encoder->names, member->name, &name, encoder->err) ||
+		    type_name_word(encoder, member->name, &name) ||
 		    add_word(encoder, name) || add_word(encoder, member->type) ||
 		    add_word(encoder, member->bits << 24 | (uint32_t)member->number))
 			return -1;
@@ -184,7 +184,7 @@ static int emit_value(struct encoder *encoder, const struct type_die *type, cons
 {
 	uint32_t name;
 
-	if (names_add_ref(&encoder->names, item->name, &name, encoder->err))
+	if (type_name_word(encoder, item->name, &name))
 		return -1;
 	if (!name)
 		return cannot_encode(encoder, type->die, type->name, "an enumerator without a name");
@@ -213,7 +213,7 @@ int emit_enum(struct encoder *encoder, struct unit *unit, const struct type_die 
 		return too_many(encoder, type, nr);
 	for (i = 0; !is_64 && i < nr; i++)
 		flag |= is_negative(&encoder->items.at[first_item + i]);
-	if (names_add_ref(&encoder->names, type->name, &name, encoder->err) ||
+	if (type_name_word(encoder, type->name, &name) ||
 	    begin_type(encoder, name, make_info(is_64 ? KIND_ENUM64 : KIND_ENUM, nr, flag),
 		       (uint32_t)size))
 		return -1;

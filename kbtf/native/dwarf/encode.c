@@ -116,9 +116,16 @@ static int finish(struct encoder *encoder)
 	    encode_note(encoder->result, NOTE_UNRESOLVED, encoder->unresolved, "", 0, encoder->err))
 		return -1;
 	vector_release(&encoder->offsets);
-	types = (struct dedup_types){encoder->words.at, encoder->words.nr, encoder->nr_types, NULL};
-	if (dedup_split(encoder->base, &types, encoder->err))
+	types = (struct dedup_types){
+		.words = encoder->words.at,
+		.nr_words = encoder->words.nr,
+		.nr_types = encoder->nr_types,
+		.reduced = encoder->reduces,
+	};
+	if (dedup_split(encoder->base, &types, encoder->err)) {
+		encoder->uncertain = types.uncertain;
 		return -1;
+	}
 	if (encoder->elf->linked && put_empty_string(&encoder->names))
 		return no_memory(encoder);
 	strings.bytes = encoder->names.bytes.at;
@@ -216,9 +223,10 @@ static int encode(struct encoder *encoder)
 	return finish(encoder);
 }
 
-int dwarf_encode(const struct elf *elf, const struct base_index *base,
-		 const struct encode_options *options, struct encode_result *result,
-		 struct btf_error *err)
+/* 0, -1 on failure, or 1 if reducing the units might change the result. */
+static int encode_file(const struct elf *elf, const struct base_index *base,
+		       const struct encode_options *options, bool reduces,
+		       struct encode_result *result, struct btf_error *err)
 {
 	struct encoder *encoder = calloc(1, sizeof(*encoder));
 	int failed;
@@ -226,13 +234,31 @@ int dwarf_encode(const struct elf *elf, const struct base_index *base,
 	*result = (struct encode_result){0};
 	if (!encoder)
 		return btf_no_memory(err);
+	encoder->reduces = reduces;
 	encoder->elf = elf;
 	encoder->base = base;
 	encoder->options = options;
 	encoder->result = result;
 	encoder->err = err;
 	failed = encode(encoder);
+	if (failed && encoder->uncertain)
+		failed = 1;
 	release(encoder);
 	free(encoder);
 	return failed;
+}
+
+int dwarf_encode(const struct elf *elf, const struct base_index *base,
+		 const struct encode_options *options, struct encode_result *result,
+		 struct btf_error *err)
+{
+	int failed;
+
+	if (!elf->linked || options->whole)
+		return encode_file(elf, base, options, false, result, err);
+	failed = encode_file(elf, base, options, true, result, err);
+	if (failed <= 0)
+		return failed;
+	encode_release(result);
+	return encode_file(elf, base, options, false, result, err);
 }

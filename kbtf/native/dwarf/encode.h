@@ -25,6 +25,7 @@ struct encode_options {
 	uint32_t profile; /* 131 or 132 */
 	uint32_t jobs;	  /* the most threads for a linked file */
 	bool strict;	  /* a unit that cannot be encoded is an error */
+	bool whole;	  /* do not leave out types of a linked file before deduplication */
 };
 
 enum encode_note_kind {

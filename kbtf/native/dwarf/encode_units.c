@@ -3,7 +3,7 @@
  * The units of a file, one after another, or merged if they refer to one another.  A unit that cannot
  * be expressed leaves the state unchanged, unless it has to be an error.
  */
-#include "encoder.h"
+#include "reduce.h"
 
 #include <stdio.h>
 
@@ -129,7 +129,7 @@ static int finish_unit(struct encoder *encoder)
 	const struct tag *tag;
 	uint32_t i;
 
-	if (resolve_types(encoder))
+	if (resolve_types(encoder) || (encoder->reducer && find_equal_types(encoder)))
 		return -1;
 	for (i = 0; i < encoder->type_tags.nr; i++) {
 		tag = &encoder->type_tags.at[i];
@@ -137,6 +137,8 @@ static int finish_unit(struct encoder *encoder)
 			return -1;
 	}
 	if (save_functions(encoder) || emit_variables(encoder))
+		return -1;
+	if (encoder->reducer && leave_out_types(encoder))
 		return -1;
 	forget_unit(encoder);
 	return dwarf_spend(&encoder->dwarf, 1, encoder->err);
@@ -396,7 +398,7 @@ int encode_units(struct encoder *encoder)
 		return -1;
 	if (merged)
 		return encode_merged(encoder);
-	if (encoder->elf->linked && encoder->options->jobs > 1)
+	if (encoder->reduces || (encoder->elf->linked && encoder->options->jobs > 1))
 		return encode_in_parallel(encoder, encoder->options->jobs);
 	return encode_range(encoder, 0, encoder->dwarf.info.size);
 }

@@ -117,6 +117,7 @@ struct encoder {
 	struct encode_result *result;
 	struct dwarf dwarf;
 	struct names names;
+	struct names literals; /* see late_names.c */
 	struct symbols symbols;
 	uint64_t *section_addresses; /* as laid out, by number */
 	bool unit_error; /* the error is in a unit, and other units may succeed */
@@ -156,6 +157,9 @@ struct encoder {
 	VECTOR(struct percpu_entry) percpu;
 	uint32_t nr_types;
 	uint32_t unresolved; /* references to DIEs that are not types */
+	bool reduces; /* the parts of the file */
+	struct reducer *reducer; /* of a part */
+	bool uncertain; /* failed because reducing units may change the result */
 };
 
 /* The DIE at an offset of the unit, or of any unit if they are merged; false if there is none. */
@@ -211,6 +215,12 @@ int add_word(struct encoder *encoder, uint32_t word);
 /* Emit the type of a DIE after reading all its children, from `first_item` on. */
 int emit_type(struct encoder *encoder, struct unit *unit, const struct type_die *type,
 	      uint32_t first_item, uint32_t first_tag);
+
+/* late_names.c: the word of a type for a name, which finish_type_names() replaces by its offset in BTF */
+int type_name_word(struct encoder *encoder, name_ref name, uint32_t *word);
+int type_text(struct encoder *encoder, const char *text, size_t length, uint32_t *word);
+/* Sets encoder->uncertain if a name turns out to be empty. */
+int finish_type_names(struct encoder *encoder, uint32_t *type);
 
 /* aggregates.c */
 int emit_struct(struct encoder *encoder, const struct type_die *type, uint32_t kind,

@@ -3,16 +3,19 @@
  * The units of a linked file, encoded by several threads.
  *
  * Each thread takes a part of the units at a time and encodes it like a separate file, with its own ids
- * and strings.  The parts are then joined in file order, with the same result as from one thread.
+ * and strings, and without most types that it has already.  The parts are then joined in file order, with
+ * the same result as from one thread.
  *
  * All parts have one limit on work: each may use what those that ended before it started left.
  */
-#include "encoder.h"
+#include "reduce.h"
 
 #include <pthread.h>
 
-#define MAX_PART (4u << 20) /* bytes of .debug_info */
-#define PARTS_PER_THREAD 8u
+/* Bytes of .debug_info; the same for any number of threads, because types are left out within a part. */
+#define MIN_PART (64u << 10)
+#define MAX_PART (4u << 20)
+#define PARTS 32u /* of a small file */
 #define MAX_THREADS 64u
 
 struct part {
@@ -50,14 +53,16 @@ static int encode_first(struct encoder *encoder, uint32_t *end)
 	return 0;
 }
 
-/* Whole units, some for each thread. */
-static int find_parts(struct team *team, uint32_t start, uint32_t nr_threads)
+/* Whole units. */
+static int find_parts(struct team *team, uint32_t start)
 {
 	struct encoder *encoder = team->encoder;
-	uint32_t bytes = encoder->dwarf.info.size / (PARTS_PER_THREAD * nr_threads);
+	uint32_t bytes = encoder->dwarf.info.size / PARTS;
 	struct unit unit;
 	uint32_t offset;
 
+	if (bytes < MIN_PART)
+		bytes = MIN_PART;
 	if (bytes > MAX_PART)
 		bytes = MAX_PART;
 	for (offset = start; offset < encoder->dwarf.info.size; offset = unit.end) {
@@ -89,13 +94,19 @@ static void encode_part(const struct team *team, struct part *part, uint64_t wor
 	encoder->symbols.absent = absent;
 	encoder->section_addresses = whole->section_addresses;
 	encoder->index_fixed = true;
-	if (!absent)
+	if (whole->reduces)
+		encoder->reducer = reducer_new(whole->base->seed);
+	if (!absent || (whole->reduces && !encoder->reducer))
 		part->failed = no_memory(encoder);
 	else
 		part->failed = names_init(&encoder->names, &encoder->dwarf, encoder->base,
 					  encoder->err) ||
+			       names_init(&encoder->literals, &encoder->dwarf, encoder->base,
+					  encoder->err) ||
 			       encode_range(encoder, part->start, part->end);
 	free(absent);
+	names_release(&encoder->literals);
+	reducer_free(encoder->reducer);
 }
 
 /* If several parts ended with more than was left, nothing is left: the encoder then fails too. */
@@ -133,6 +144,7 @@ static void *work(void *argument)
 static int join(struct encoder *encoder, struct part *part)
 {
 	if (part->failed) {
+		encoder->uncertain = part->encoder.uncertain;
 		*encoder->err = part->err;
 		return -1;
 	}
@@ -173,6 +185,23 @@ static int join_all(struct team *team)
 	return failed;
 }
 
+static int run_alone(struct team *team)
+{
+	struct part *part;
+	uint64_t limit;
+	int failed = 0;
+
+	while (!failed && team->joined < team->parts.nr) {
+		part = &team->parts.at[team->joined++];
+		limit = team->work;
+		encode_part(team, part, limit);
+		subtract_work(team, limit - part->encoder.dwarf.work);
+		failed = join(team->encoder, part);
+		release_part(part);
+	}
+	return failed;
+}
+
 static int run_team(struct team *team, uint32_t nr_threads)
 {
 	pthread_t *threads = calloc(nr_threads, sizeof(*threads));
@@ -206,7 +235,8 @@ int encode_in_parallel(struct encoder *encoder, uint32_t nr_threads)
 	team.work = encoder->dwarf.work;
 	pthread_mutex_init(&team.lock, NULL);
 	pthread_cond_init(&team.changed, NULL);
-	failed = find_parts(&team, start, nr_threads) || run_team(&team, nr_threads);
+	failed = find_parts(&team, start) ||
+		 (nr_threads > 1 ? run_team(&team, nr_threads) : run_alone(&team));
 	for (i = team.joined; i < team.parts.nr; i++)
 		release_part(&team.parts.at[i]);
 	vector_release(&team.parts);

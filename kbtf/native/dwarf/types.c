@@ -24,7 +24,7 @@ static int begin_named(struct encoder *encoder, name_ref name, uint32_t info, ui
 {
 	uint32_t offset;
 
-	if (names_add_ref(&encoder->names, name, &offset, encoder->err))
+	if (type_name_word(encoder, name, &offset))
 		return -1;
 	return begin_type(encoder, offset, info, third);
 }
@@ -42,9 +42,9 @@ static int emit_int(struct encoder *encoder, const struct type_die *type)
 		encoding = 4;
 	if (!size || size & (size - 1) || size > 16) {
 		size = 4;
-		if (names_add(&encoder->names, FAKE_INT, sizeof(FAKE_INT) - 1, &name, encoder->err))
+		if (type_text(encoder, FAKE_INT, sizeof(FAKE_INT) - 1, &name))
 			return -1;
-	} else if (names_add_ref(&encoder->names, type->name, &name, encoder->err)) {
+	} else if (type_name_word(encoder, type->name, &name)) {
 		return -1;
 	}
 	if (!encoder->index_fixed && name_is(&encoder->dwarf, type->name, "int")) {
@@ -99,7 +99,7 @@ static int emit_typedef(struct encoder *encoder, const struct type_die *type)
 {
 	uint32_t name;
 
-	if (names_add_ref(&encoder->names, type->name, &name, encoder->err))
+	if (type_name_word(encoder, type->name, &name))
 		return -1;
 	if (!name)
 		return cannot_encode(encoder, type->die, 0, "a typedef without a name");
@@ -110,7 +110,7 @@ static int emit_forward(struct encoder *encoder, const struct type_die *type)
 {
 	uint32_t name;
 
-	if (names_add_ref(&encoder->names, type->name, &name, encoder->err))
+	if (type_name_word(encoder, type->name, &name))
 		return -1;
 	if (!name)
 		return cannot_encode(encoder, type->die, 0, "a forward declaration without a name");
@@ -135,7 +135,7 @@ static int emit_proto(struct encoder *encoder, const struct type_die *type, uint
 		item = &encoder->items.at[i];
 		if (item->variadic)
 			continue;
-		if (names_add_ref(&encoder->names, item->name, &name, encoder->err) ||
+		if (type_name_word(encoder, item->name, &name) ||
 		    add_word(encoder, name) || add_word(encoder, item->type))
 			return -1;
 	}
