@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """A directory that caches BTF unpacked from kernels, and its indexes.
 
-An entry is raw BTF in a file named ``<key>_<sha256>_<release>.btf``.  The key identifies one state
-of the source file; the hash is that of the contents and is checked at each use.  A file's
-modification time is that of its last use.  Failures here only cost time: no function raises an
-OSError.
+An entry is raw BTF in a file named ``<key>_<checksum>_<release>.btf``.  The key identifies one
+state of the source file; the checksum is that of the contents and is verified at each use.  It only
+reveals damage, because nobody else can write here; an entry that is named by its contents has their
+sha256.  A file's modification time is that of its last use.  Failures here only cost time: no
+function raises an OSError.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import stat
 from contextlib import suppress
 from typing import NamedTuple
 
+from kbtf.files.checksum import checksum
+
 MAX_ENTRIES = 32
 MAX_BYTES = 512 << 20
 _STALE_AFTER = 3600  # seconds; the longest life of a temporary file
-_VERSION = "1"  # of the format of entries
+_VERSION = "2"  # of the format of entries
 _CONTENTS = "contents"  # the key of entries that do not come from a file
 _OPEN = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -74,19 +77,13 @@ def look_up(source: os.stat_result, folder: str) -> Entry | None:
     prefix = _key(source) + "_"
     for name in _names(folder):
         if name.startswith(prefix) and name.endswith(".btf"):
-            digest, _, release = name.removesuffix(".btf").removeprefix(prefix).partition("_")
+            wanted, _, release = name.removesuffix(".btf").removeprefix(prefix).partition("_")
             path = os.path.join(folder, name)
-            data = _checked(path, digest)
-            if data is not None:
+            data = _mapped(path)
+            if data is not None and checksum(data) == wanted:
                 return Entry(data, path, release or None)
             drop(path)
     return None
-
-
-def _checked(path: str, digest: str) -> mmap.mmap | None:
-    """The contents of an entry, if they match their hash and the file is ours."""
-    data = _mapped(path)
-    return data if data is not None and _sha256(data) == digest else None
 
 
 def _mapped(path: str) -> mmap.mmap | None:
@@ -116,8 +113,10 @@ def look_up_named(name: str, folder: str) -> mmap.mmap | None:
 def look_up_contents(digest: str, folder: str) -> Entry | None:
     """The entry with the sha256 *digest* that does not come from a file of this machine."""
     path = os.path.join(folder, f"{_CONTENTS}_{digest}_.btf")
-    data = _checked(path, digest)
-    return None if data is None else Entry(data, path, None)
+    data = _mapped(path)
+    if data is None or _sha256(data) != digest:
+        return None
+    return Entry(data, path, None)
 
 
 def _mark_used(fd: int) -> None:
@@ -142,7 +141,7 @@ def store(source: os.stat_result, data: memoryview, release: str | None, folder:
 
     *release* must be a name that `kbtf.kernel.release.is_release` accepts.
     """
-    return store_named(f"{_key(source)}_{_sha256(data)}_{release or ''}.btf", data, folder)
+    return store_named(f"{_key(source)}_{checksum(data)}_{release or ''}.btf", data, folder)
 
 
 def store_contents(data: bytes, folder: str) -> bool:

@@ -96,6 +96,9 @@ def end_on_truncation() -> None:
 def end_with_parent() -> None:
     """From now on, send this process SIGTERM when its parent ends."""
 
+def checksum(data: Buffer, /) -> int:
+    """A checksum of 64 bits against damage, not against attacks; it depends on the machine."""
+
 def check_fit(split: Index, /) -> None:
     """BtfError if the references of *split* into its base make no sense."""
 

@@ -268,6 +268,19 @@ def test_the_first_64_findings_are_kept() -> None:
     assert [finding.type_id for finding in findings[:64]] == list(range(1, 65))
 
 
+# Checksums
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 63, 64, 200])
+def test_any_damage_changes_the_checksum(size: int) -> None:
+    data = bytes(range(size))
+    damaged = [bytes([*data[:at], data[at] ^ 1, *data[at + 1 :]]) for at in range(size)]
+    sums = {_native.checksum(each) for each in (data, data + b"\0", *damaged)}
+
+    assert len(sums) == size + 2
+    assert _native.checksum(memoryview(data)) in sums
+
+
 # Arguments of another kind
 
 INDEX = _native.Index(blob(INT))
@@ -286,6 +299,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "an offset that is no number": lambda: INDEX.string(anything),
     "a name that is no bytes": lambda: INDEX.find(anything),
     "nothing to fit": lambda: _native.check_fit(anything),
+    "nothing to sum up": lambda: _native.checksum(anything),
     "nothing to distill": lambda: _native.distill(anything),
     "nothing to relocate": lambda: _native.relocate(anything, INDEX),
     "nothing to relocate to": lambda: _native.relocate(INDEX, anything),

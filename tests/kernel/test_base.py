@@ -130,7 +130,8 @@ def test_opening_vmlinuz_costs_little_memory_and_few_imports(vmlinuz: Path) -> N
     assert int(cold[0]) < 80_000  # KiB: its payload has 57 MB
     assert int(hit[0]) < 30_000
     assert not HEAVY & {*hit}
-    assert not {"kbtf.files.compression", "kbtf.kernel.boot_image", "lzma", "zlib"} & {*hit}
+    unpacking = {"kbtf.files.compression", "kbtf.kernel.boot_image", "lzma", "zlib"}
+    assert not (unpacking | {"_hashlib", "hashlib"}) & {*hit}
 
 
 def test_the_corpus(corpus: Path) -> None:

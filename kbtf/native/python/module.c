@@ -4,6 +4,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "hash.h"
 #include "objects.h"
 
 #include <unistd.h>
@@ -145,7 +146,23 @@ static PyObject *flush_file_system(PyObject *module, PyObject *arg)
 	return PyBool_FromLong(!failed);
 }
 
+static PyObject *checksum(PyObject *module, PyObject *arg)
+{
+	Py_buffer data;
+	uint64_t sum;
+
+	(void)module;
+	if (PyObject_GetBuffer(arg, &data, PyBUF_SIMPLE))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	sum = hash_long(data.buf, (size_t)data.len, 0);
+	Py_END_ALLOW_THREADS
+	PyBuffer_Release(&data);
+	return PyLong_FromUnsignedLongLong(sum);
+}
+
 static PyMethodDef methods[] = {
+	{"checksum", checksum, METH_O, NULL},
 	{"check_fit", check_fit, METH_O, NULL},
 	{"deduplicate", deduplicate, METH_VARARGS, NULL},
 	{"distill", distill, METH_O, NULL},
