@@ -30,6 +30,7 @@ int dedup_reserve(struct dedup *dedup, size_t words)
 static void release(struct dedup *dedup)
 {
 	free(dedup->offsets);
+	free(dedup->kinds);
 	free(dedup->map);
 	free(dedup->hypothesis);
 	free(dedup->assumed);
@@ -51,14 +52,16 @@ static int init(struct dedup *dedup, const struct dedup_types *types)
 	uint32_t id, at = 0;
 
 	dedup->offsets = malloc(((size_t)types->nr_types + 1) * sizeof(*dedup->offsets));
+	dedup->kinds = malloc((size_t)types->nr_types + 1);
 	dedup->map = calloc(nr_all, sizeof(*dedup->map));
 	dedup->hypothesis = calloc(nr_all, sizeof(*dedup->hypothesis));
 	dedup->assumed = malloc(nr_all * sizeof(*dedup->assumed));
-	if (dedup_table_init(&dedup->table, types->nr_types) || !dedup->offsets || !dedup->map ||
-	    !dedup->hypothesis || !dedup->assumed)
+	if (dedup_table_init(&dedup->table, types->nr_types) || !dedup->offsets || !dedup->kinds ||
+	    !dedup->map || !dedup->hypothesis || !dedup->assumed)
 		return btf_no_memory(dedup->err);
 	for (id = dedup->start_id; id < dedup->end_id; id++) {
 		dedup->offsets[id - dedup->start_id] = at;
+		dedup->kinds[id - dedup->start_id] = (uint8_t)type_kind(dedup_type(dedup, id));
 		at += words_of(dedup, id);
 	}
 	return 0;

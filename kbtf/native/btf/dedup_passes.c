@@ -63,7 +63,7 @@ int dedup_primitives(struct dedup *dedup)
 	int failed = 0;
 
 	for (id = dedup->start_id; id < dedup->end_id && !failed; id++) {
-		switch (type_kind(dedup_type(dedup, id))) {
+		switch (split_kind(dedup, id)) {
 		case KIND_INT:
 		case KIND_FLOAT:
 		case KIND_FWD:
@@ -118,7 +118,7 @@ int dedup_composites(struct dedup *dedup)
 	uint32_t id, kind;
 
 	for (id = dedup->start_id; id < dedup->end_id; id++) {
-		kind = type_kind(dedup_type(dedup, id));
+		kind = split_kind(dedup, id);
 		if (!is_composite(kind) && kind != KIND_TYPEDEF)
 			continue;
 		if (!is_mapped(dedup, id) && find_composite(dedup, id))
@@ -137,7 +137,7 @@ struct unique_name *dedup_uniques(const struct dedup *dedup, uint32_t *nr)
 	if (!uniques)
 		return NULL;
 	for (id = dedup->start_id; id < dedup->end_id; id++)
-		if (is_composite(type_kind(dedup_type(dedup, id))) && is_canonical(dedup, id))
+		if (is_composite(split_kind(dedup, id)) && is_canonical(dedup, id))
 			uniques[(*nr)++] =
 				(struct unique_name){type_name(dedup_type(dedup, id)), id};
 	*nr = unique_names(uniques, *nr);
@@ -149,7 +149,7 @@ static bool has_forwards(const struct dedup *dedup)
 	uint32_t id;
 
 	for (id = dedup->start_id; id < dedup->end_id; id++)
-		if (type_kind(dedup_type(dedup, id)) == KIND_FWD && is_canonical(dedup, id))
+		if (split_kind(dedup, id) == KIND_FWD && is_canonical(dedup, id))
 			return true;
 	return false;
 }
@@ -181,7 +181,7 @@ int dedup_forwards(struct dedup *dedup)
 	if (!split)
 		return btf_no_memory(dedup->err);
 	for (id = dedup->start_id; id < dedup->end_id; id++) {
-		if (type_kind(dedup_type(dedup, id)) != KIND_FWD || !is_canonical(dedup, id))
+		if (split_kind(dedup, id) != KIND_FWD || !is_canonical(dedup, id))
 			continue;
 		found = declared(dedup, dedup_type(dedup, id), split, nr_split);
 		if (found)

@@ -30,6 +30,7 @@ struct dedup {
 	const struct base_index *base;
 	uint32_t *words;
 	uint32_t *offsets; /* by split type, in words */
+	uint8_t *kinds;	   /* by split type */
 	uint32_t start_id;
 	uint32_t end_id;
 
@@ -70,9 +71,14 @@ static inline const uint8_t *any_type(const struct dedup *dedup, uint32_t id)
 	return dedup_type(dedup, id);
 }
 
+static inline uint32_t split_kind(const struct dedup *dedup, uint32_t id)
+{
+	return dedup->kinds[id - dedup->start_id];
+}
+
 static inline uint32_t any_kind(const struct dedup *dedup, uint32_t id)
 {
-	return id < dedup->start_id ? dedup->base->kinds[id] : type_kind(dedup_type(dedup, id));
+	return id < dedup->start_id ? dedup->base->kinds[id] : split_kind(dedup, id);
 }
 
 /* Void and all types of the base are canonical from the start. */
