@@ -73,6 +73,14 @@ def test_types_that_many_units_share_are_encoded_as_by_pahole(name: str) -> None
         assert encoded.btf.to_bytes() == (DATA / f"{name}.132.btf").read_bytes()
 
 
+def test_units_of_a_kernel_that_refer_to_one_another_are_encoded_together(tmp_path: Path) -> None:
+    run("ld", "-e", "0", CASES / "cases/lto-clang/m.ko", "-o", tmp_path / "vmlinux")
+    image = ElfImage((tmp_path / "vmlinux").read_bytes())
+    for jobs in (1, 2):
+        encoded = encode_kernel(image, strict=True, jobs=jobs)
+        assert encoded.btf.to_bytes() == (DATA / "lto-clang.132.btf").read_bytes()
+
+
 @pytest.mark.parametrize("jobs", [1, 2, 64])
 def test_all_threads_together_have_one_limit_on_work(jobs: int) -> None:
     """No part of the file would exceed it alone: each of some hundred gives its name 700 times."""

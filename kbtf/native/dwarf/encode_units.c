@@ -252,11 +252,18 @@ static int encode_one(struct encoder *encoder, struct unit *unit, struct abbrevi
 	struct die root = {0};
 	struct mark mark;
 	bool wanted;
+	int failed;
 
 	names_keep(&encoder->names);
 	mark = mark_state(encoder);
 	encoder->unit_error = true;
-	if (take_abbreviations(encoder, unit, at_hand))
+	failed = take_abbreviations(encoder, unit, at_hand);
+	if (encoder->reduces && at_hand->across_units) {
+		encoder->uncertain = true;
+		encoder->unit_error = false;
+		return btf_fail(encoder->err, 0, "units refer to one another");
+	}
+	if (failed)
 		return give_up_unit(encoder, &root, &mark);
 	if (look_at_unit(encoder, unit, &root, &wanted))
 		return give_up_unit(encoder, &root, &mark);
@@ -394,10 +401,13 @@ int encode_units(struct encoder *encoder)
 {
 	bool merged = says_lto(encoder);
 
-	if (!merged && refers_across(encoder, &merged))
+	/* Reducing units finds out itself, without reading all abbreviations twice. */
+	if (!merged && !encoder->reduces && refers_across(encoder, &merged))
 		return -1;
-	if (merged)
+	if (merged) {
+		encoder->reduces = false;
 		return encode_merged(encoder);
+	}
 	if (encoder->reduces || (encoder->elf->linked && encoder->options->jobs > 1))
 		return encode_in_parallel(encoder, encoder->options->jobs);
 	return encode_range(encoder, 0, encoder->dwarf.info.size);

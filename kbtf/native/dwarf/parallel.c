@@ -94,6 +94,7 @@ static void encode_part(const struct team *team, struct part *part, uint64_t wor
 	encoder->symbols.absent = absent;
 	encoder->section_addresses = whole->section_addresses;
 	encoder->index_fixed = true;
+	encoder->reduces = whole->reduces;
 	if (whole->reduces)
 		encoder->reducer = reducer_new(whole->base->seed);
 	if (!absent || (whole->reduces && !encoder->reducer))

@@ -235,15 +235,46 @@ static bool is_content(const struct reducer *reducer, const struct known *known,
 						nr * sizeof(uint32_t));
 }
 
+static uint32_t class_of(const struct reducer *reducer, uint32_t id)
+{
+	return id ? reducer->class_of.at[id - reducer->first_id] : 0;
+}
+
+/* Whether a known content is that of a type. */
+static bool is_content_of(const struct reducer *reducer, const struct known *known,
+			  const uint32_t *type, uint32_t nr)
+{
+	const uint32_t *words = reducer->words.at + known->first_word;
+	const struct kind_info *kind = &kinds[info_kind(type[1])];
+	bool refers = kind->sets & KIND_IS_REF;
+	uint32_t id_word = kind->id_word == NO_WORD ? nr : 3u + kind->id_word;
+	uint32_t end = nr - kind->tail_words, i;
+
+	if (known->nr_words != nr || words[0] != type[0] || words[1] != type[1] ||
+	    words[2] != (refers ? class_of(reducer, type[2]) : type[2]))
+		return false;
+	for (i = 3; i < nr; i++) {
+		if (i != id_word || i >= end) {
+			if (words[i] != type[i])
+				return false;
+			continue;
+		}
+		if (words[i] != class_of(reducer, type[i]))
+			return false;
+		id_word += kind->item_words;
+	}
+	return true;
+}
+
 /* Units include the same headers in the same order. */
-static struct known *guess(const struct reducer *reducer, uint32_t nr)
+static struct known *guess(const struct reducer *reducer, const uint32_t *type, uint32_t nr)
 {
 	struct known *known;
 
 	if (reducer->last >= reducer->known.nr)
 		return NULL;
 	known = &reducer->known.at[reducer->known.at[reducer->last].next];
-	return is_content(reducer, known, nr) ? known : NULL;
+	return is_content_of(reducer, known, type, nr) ? known : NULL;
 }
 
 /* The known content of a type, new if nothing has it yet; `key_class` is 0 for a class of its own. */
@@ -252,11 +283,11 @@ static struct known *know(struct reducer *reducer, const uint32_t *type, uint32_
 	uint32_t nr = type_bytes(&kinds[info_kind(type[1])], type[1]) / 4, hash, at;
 	struct known *known, made = {.first_word = reducer->words.nr, .nr_words = nr};
 
-	if (!append_content(reducer, type, nr))
-		return NULL;
-	known = guess(reducer, nr);
+	known = guess(reducer, type, nr);
 	if (known)
 		return known;
+	if (!append_content(reducer, type, nr))
+		return NULL;
 	hash = (uint32_t)hash_bytes(reducer->words.at + made.first_word, nr * sizeof(uint32_t),
 				    reducer->seed);
 	for (at = hash & reducer->mask; reducer->slots[at]; at = (at + 1) & reducer->mask) {
