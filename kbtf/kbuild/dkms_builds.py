@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""Modules built by dkms that have no BTF, the reason, and how to rebuild them."""
+"""Modules built by dkms without kbtf's BTF, the reason, and how to rebuild them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _PACKAGES = "*/*/source"
 _SETTINGS = ("etc/dkms/framework.conf", "etc/dkms/framework.conf.d/*.conf")
 
 
-class WithoutBtf(NamedTuple):
-    """A module built by dkms that lacks BTF."""
+class Unfinished(NamedTuple):
+    """A module that dkms built without kbtf's BTF."""
 
     package: str
     """dkms's name of the package: ``NAME/VERSION``."""
@@ -36,51 +36,91 @@ class WithoutBtf(NamedTuple):
     """The command that rebuilds it."""
 
 
+class _Built(NamedTuple):
+    """A module in dkms's tree."""
+
+    folder: str
+    """``NAME/VERSION/KERNEL/ARCH`` in that tree, with the module's log."""
+    path: str
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path).partition(".ko")[0]
+
+    @property
+    def log(self) -> str:
+        return os.path.join(self.folder, "log/make.log")
+
+    def unfinished(self, reason: str) -> Unfinished:
+        *_, package, version, release, _ = self.folder.split(os.sep)
+        which = f"{package}/{version} -k {release}"
+        remedy = f"dkms build --force {which} && dkms install --force {which}"
+        return Unfinished(f"{package}/{version}", release, self.path, reason, remedy)
+
+
 def has_packages(root: str) -> bool:
     """Whether dkms below *root* knows any package."""
     return bool(glob.glob(os.path.join(glob.escape(_tree(root)), _PACKAGES)))
 
 
-def modules_without_btf(root: str) -> Iterator[WithoutBtf]:
-    """The modules below *root*, sorted by name."""
-    for folder in sorted(glob.glob(os.path.join(glob.escape(_tree(root)), _BUILDS))):
-        build = os.path.dirname(folder)
-        release = os.path.basename(os.path.dirname(build))
-        package = "/".join(build.split(os.sep)[-4:-2])
-        if os.path.islink(build) or os.path.islink(os.path.dirname(build)):
+def modules_without_btf(root: str) -> Iterator[Unfinished]:
+    """The modules below *root* that have no BTF, sorted by name."""
+    for built in _last_builds(root):
+        try:
+            if Module.open(built.path).has_btf:
+                continue
+        except KbtfError as error:
+            yield built.unfinished(error.what)
+        else:
+            text = text_if_readable(built.log)
+            reasons = [_failure(text, built), *_errors(text, built)[-1:], "was built without kbtf"]
+            yield built.unfinished(next(filter(None, reasons)))
+
+
+def modules_with_kbuilds_btf(root: str) -> Iterator[Unfinished]:
+    """The modules below *root* for which kbtf failed but Kbuild made BTF, sorted by name."""
+    for built in _last_builds(root):
+        reason = _failure(text_if_readable(built.log), built)
+        if reason and _has_btf(built.path):
+            yield built.unfinished(reason)
+
+
+def _last_builds(root: str) -> Iterator[_Built]:
+    for modules in sorted(glob.glob(os.path.join(glob.escape(_tree(root)), _BUILDS))):
+        folder = os.path.dirname(modules)
+        if os.path.islink(folder) or os.path.islink(os.path.dirname(folder)):
             continue
-        for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.ko*"))):
-            reason = _reason(path, build)
-            if reason:
-                which = f"{package} -k {release}"
-                remedy = f"dkms build --force {which} && dkms install --force {which}"
-                yield WithoutBtf(package, release, path, reason, remedy)
+        for path in sorted(glob.glob(os.path.join(glob.escape(modules), "*.ko*"))):
+            yield _Built(folder, path)
 
 
-def _reason(path: str, build: str) -> str | None:
-    """Why a module has no BTF; None if it has."""
+def _has_btf(path: str) -> bool:
     try:
-        if Module.open(path).has_btf:
-            return None
-    except KbtfError as error:
-        return error.what
-    log = os.path.join(build, "log/make.log")
-    return _logged(text_if_readable(log), os.path.basename(path).partition(".ko")[0], log)
+        return Module.open(path).has_btf
+    except KbtfError:
+        return False
 
 
-def _logged(text: str, name: str, log: str) -> str:
-    """Why the module *name* has no BTF, as far as *text*, the content of *log*, shows it."""
-    own = rf"(?:\S*/)?{re.escape(name)}\.ko"
-    named = re.findall(rf"^kbtf: error: {own}: (.*)$", text, re.MULTILINE)
-    if named:
-        return str(named[-1])
-    # The words of hook.mk; errors that name no module come before them.
-    failed = re.search(rf"^kbtf: {own}: Kbuild's own BTF step takes over$", text, re.MULTILINE)
-    before = text[: failed.start()] if failed else ""
-    errors = re.findall(r"^kbtf: error: (?!\S+\.ko: )(.*)$", before, re.MULTILINE)
-    if errors:
-        return str(errors[-1])
-    return f"kbtf could not be run, see {log}" if failed else "was built without kbtf"
+def _failure(text: str, built: _Built) -> str | None:
+    """Why kbtf failed for a module in its last step, as far as *text*, its log, shows it."""
+    own = _own(built)
+    # The words of hook.mk, and those of 'kbtf run' for a module that was linked again.
+    steps = rf"^(?:kbtf: {own}: (Kbuild's own BTF step takes over)$|{own}: \.BTF )"
+    last = [*re.finditer(steps, text, re.MULTILINE)][-1:]
+    if not last or not last[0][1]:
+        return None
+    before = text[: last[0].start()]
+    unnamed = re.findall(r"^kbtf: error: (?!\S+\.ko: )(.*)$", before, re.MULTILINE)
+    reasons = _errors(before, built) or unnamed
+    return str(reasons[-1]) if reasons else f"kbtf could not be run, see {built.log}"
+
+
+def _errors(text: str, built: _Built) -> list[str]:
+    return re.findall(rf"^kbtf: error: {_own(built)}: (.*)$", text, re.MULTILINE)
+
+
+def _own(built: _Built) -> str:
+    return rf"(?:\S*/)?{re.escape(built.name)}\.ko"
 
 
 def _tree(root: str) -> str:

@@ -99,3 +99,18 @@ def test_status_says_how_to_build_again(
     assert f"/{NAME}.ko" in said
     assert ": no BTF: " in said
     assert f"dkms build --force {NAME}/1.0 -k {root.release}" in said
+
+
+def test_status_tells_kbuilds_btf_from_that_of_kbtf(
+    make_root: Callable[[Path], DkmsRoot], headers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of headers with vmlinux, where Kbuild's step makes BTF once kbtf failed."""
+    root = make_root(headers)
+    root.add_package(EXAMPLE, NAME)
+    root.enable()
+    root.install(NAME, KBTF_BASE="/nowhere/vmlinux")
+
+    assert sections(root.installed(NAME))[".BTF"] is not None
+    assert main(["dkms", "status", "--root", str(root.root)]) == 1
+
+    assert ": only Kbuild's BTF: /nowhere/vmlinux: no such file" in capsys.readouterr().out

@@ -15,14 +15,18 @@ from kbtf.say import say
 if TYPE_CHECKING:
     import argparse
 
+    from kbtf.kbuild.dkms import Status
+    from kbtf.kbuild.dkms_builds import Unfinished
+
 DESCRIPTION = """\
 Add resilient BTF to all modules that dkms builds, without changing their packages.  The drop-in
 places a make before the real one on dkms's PATH, which runs kbtf in Kbuild's own BTF step.  If
 kbtf fails, Kbuild's step runs instead; no build fails because of kbtf.
 
 'enable' writes three files in /etc/dkms, 'disable' removes them.  'status' reports whether they
-work and lists modules of the last builds without BTF, the reason, and the command that rebuilds
-them; exit code 1 if anything is wrong.  dkms runs all of this as root, including kbtf's plugins."""
+work and lists modules of the last builds that have no BTF, or only Kbuild's because kbtf failed,
+the reason, and the command that rebuilds them; exit code 1 if anything is wrong.  dkms runs all
+of this as root, including kbtf's plugins."""
 EXAMPLE = """\
   sudo kbtf dkms enable
   kbtf dkms status
@@ -70,12 +74,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_status(root: str, *, as_json: bool) -> int:
     from kbtf.kbuild.dkms import status
-    from kbtf.kbuild.dkms_builds import modules_without_btf
+    from kbtf.kbuild.dkms_builds import modules_with_kbuilds_btf, modules_without_btf
 
     found, bare = status(root), list(modules_without_btf(root))
+    plain = list(modules_with_kbuilds_btf(root))
     if as_json:
-        print_json({**found._asdict(), "without_btf": [row._asdict() for row in bare]})
-    elif not found.files:
+        lists = {"without_btf": bare, "kbuilds_btf": plain}
+        as_rows = {name: [row._asdict() for row in rows] for name, rows in lists.items()}
+        print_json({**found._asdict(), **as_rows})
+        return _verdict(found, bare, plain)
+    if not found.files:
         say("not enabled")
     else:
         if not found.problems:
@@ -84,7 +92,12 @@ def _print_status(root: str, *, as_json: bool) -> int:
             say(f"  {path}")
         for problem in found.problems:
             print_warning(problem)
-    for row in () if as_json else bare:
-        say(f"{row.module}: no BTF: {row.reason}")
-        say(f"  build it again: {row.remedy}")
-    return int(not found.enabled or bool(found.problems) or bool(bare))
+    for what, rows in (("no BTF", bare), ("only Kbuild's BTF", plain)):
+        for row in rows:
+            say(f"{row.module}: {what}: {row.reason}")
+            say(f"  build it again: {row.remedy}")
+    return _verdict(found, bare, plain)
+
+
+def _verdict(found: Status, *unfinished: list[Unfinished]) -> int:
+    return int(not found.enabled or bool(found.problems) or any(unfinished))
