@@ -41,7 +41,7 @@ def relocate(split: Btf, target: Btf) -> Btf:
 
 def relocate_with_ids(split: Btf, target: Btf) -> Relocation:
     """The same, and where each type of the distilled base was found."""
-    result = _native.relocate(split.index, target.index)
+    result = _native.relocate(split.index, target.index, target.lookup)
     if result.split is None:
         raise _error(split, target, result)
     moved = Btf.parse(result.split, target)

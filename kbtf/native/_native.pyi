@@ -120,8 +120,8 @@ class Relocated(NamedTuple):
     candidates: bytes
     """The target's types of that name."""
 
-def relocate(split: Index, target: Index, /) -> Relocated:
-    """The split on *target*."""
+def relocate(split: Index, target: Index, names: BaseIndex | None = None, /) -> Relocated:
+    """The split on *target*, whose types are hashed by name without its index *names*."""
 
 def syncfs(fd: int, /) -> bool:
     """Flush the file system of an open file to disk; False if that failed."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from kbtf import Btf, BtfBuilder, Kind, RelocationError, relocate
+from kbtf.btf.deduplicate import index_base
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +45,20 @@ def refusal_of(message: str) -> Refusal | None:
 
 
 def ours(split: Btf, target: Btf) -> Outcome:
+    """What `relocate` makes of it, with hashed names and with those of an index."""
+    outcome = _outcome(split, target)
+    assert _outcome(split, _indexed(target)) == outcome
+    return outcome
+
+
+@lru_cache(maxsize=4)
+def _indexed(target: Btf) -> Btf:
+    copy = Btf.parse(target.to_bytes())
+    index_base(copy)
+    return copy
+
+
+def _outcome(split: Btf, target: Btf) -> Outcome:
     try:
         return relocate(split, target).to_bytes()
     except RelocationError as error:

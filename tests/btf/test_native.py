@@ -303,6 +303,7 @@ WRONG: dict[str, Callable[[], object]] = {
     "nothing to distill": lambda: _native.distill(anything),
     "nothing to relocate": lambda: _native.relocate(anything, INDEX),
     "nothing to relocate to": lambda: _native.relocate(INDEX, anything),
+    "an index of names that is none": lambda: _native.relocate(INDEX, INDEX, anything),
     "one argument of relocate": lambda: unchecked(_native.relocate, INDEX),
     "nothing to verify": lambda: _native.verify(anything, 0, 0, 0, False, False),
     "rules that are no numbers": lambda: _native.verify(INDEX, anything, 0, 0, False, False),

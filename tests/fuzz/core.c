@@ -199,7 +199,7 @@ UNUSED static void fuzz_relocate(struct input *in)
 
 	if (in->nr < 3)
 		return;
-	if (btf_relocate(&in->split, in->split_data, in->split_len, &in->kernel, &out, &err)) {
+	if (btf_relocate(&in->split, in->split_data, in->split_len, &in->kernel, NULL, &out, &err)) {
 		if (!out.failure.reason)
 			require_message(&err);
 		return;

@@ -141,7 +141,7 @@ static int relocate_back(const struct fixture *f, struct btf_error *err)
 	if (btf_index(&target, f->base_file.data, f->base_file.length, NULL, err))
 		return -1;
 	failed = btf_relocate(&f->dist_split, f->distilled.split.bytes, f->distilled.split.length,
-			      &target, &out, err);
+			      &target, NULL, &out, err);
 	REQUIRE(!failed || !out.failure.reason);
 	if (!failed)
 		relocated_release(&out);

@@ -370,24 +370,43 @@ int base_index_open(struct base_index *index, const uint8_t *image, size_t lengt
 	return 0;
 }
 
+/* The position in `named` of the first type with this name, or a later one, and at least this id. */
+static uint32_t first_named(const struct base_index *index, uint32_t name, uint32_t id)
+{
+	uint32_t low = 0, high = index->nr_named, middle;
+	const struct base_named *at;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		at = &index->named[middle];
+		if (at->name < name || (at->name == name && at->id < id))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 const struct base_named *base_index_named(const struct base_index *index, const char *name,
 					  size_t length, const struct base_named **end)
 {
-	uint32_t low = 0, high = index->nr_named, middle, offset;
+	uint32_t low, high, offset;
 
 	*end = index->named;
 	if (!kbtf_base_string(index, name, length, kbtf_base_hash(index, name, length), &offset) ||
 	    !offset)
 		return index->named;
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (index->named[middle].name < offset)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+	low = first_named(index, offset, 0);
 	for (high = low; high < index->nr_named && index->named[high].name == offset;)
 		high++;
 	*end = &index->named[high];
 	return &index->named[low];
+}
+
+uint32_t base_index_next_named(const struct base_index *index, uint32_t id)
+{
+	uint32_t name = type_name(kbtf_base_type(index, id));
+	uint32_t at = first_named(index, name, id + 1);
+
+	return at < index->nr_named && index->named[at].name == name ? index->named[at].id : 0;
 }

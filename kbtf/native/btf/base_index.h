@@ -105,6 +105,8 @@ int base_index_open(struct base_index *index, const uint8_t *image, size_t lengt
 /* The types with a name, from the result up to `*end`, if there are any in `named`. */
 const struct base_named *base_index_named(const struct base_index *index, const char *name,
 					  size_t length, const struct base_named **end);
+/* The next higher type with the name of this one, or 0. */
+uint32_t base_index_next_named(const struct base_index *index, uint32_t id);
 
 static inline const uint8_t *kbtf_base_type(const struct base_index *index, uint32_t id)
 {

@@ -337,12 +337,14 @@ struct relocated {
 	struct relocate_failure failure; /* if the bases do not fit; the rest is empty then */
 };
 
+struct base_index;
+
 /*
- * Move split BTF, whose blob is `data`, from its distilled base onto a target.  On error, either
- * `out->failure` has a reason or `err` a text.
+ * Move split BTF, whose blob is `data`, from its distilled base onto a target, whose index saves the
+ * hash of its names and may be NULL.  On error, either `out->failure` has a reason or `err` a text.
  */
 int btf_relocate(const struct btf *split, const uint8_t *data, size_t length, struct btf *target,
-		 struct relocated *out, struct btf_error *err);
+		 const struct base_index *index, struct relocated *out, struct btf_error *err);
 void relocated_release(struct relocated *out);
 
 /* From now on, exit with an error message on SIGBUS. */

@@ -7,6 +7,7 @@
  * the target's types of that name, in ascending order, finds the same pairs without touching the
  * rest of the target.  Only the order of failures has to be restored.
  */
+#include "base_index.h"
 #include "btf.h"
 
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct relocator {
 	const struct btf *split;
 	const struct btf *dist; /* the split's base */
 	const struct btf *target;
+	const struct base_index *index; /* of the target, if that has its names, or NULL */
 	uint32_t *ids; /* by distilled id: the target's, or 0 */
 	uint32_t *owners; /* by distilled id: the first split type that embeds it, or 0 */
 	uint32_t *names; /* by distilled string: the last target type with that name, or 0 */
@@ -66,7 +68,7 @@ static uint32_t next_of_name(struct relocator *r, uint32_t id)
 	if (!r->steps)
 		return 0;
 	r->steps--;
-	return btf_find_next(r->target, id);
+	return r->index ? base_index_next_named(r->index, id) : btf_find_next(r->target, id);
 }
 
 static int check_steps(const struct relocator *r, uint32_t dist_id, struct btf_error *err)
@@ -124,8 +126,12 @@ static enum relocate_reason judge(struct relocator *r, uint32_t dist_id, uint32_
 static uint32_t find_first(const struct relocator *r, uint32_t dist_id)
 {
 	const char *name = btf_string(r->dist, type_name(btf_type(r->dist, dist_id)));
+	const struct base_named *first, *end;
 
-	return btf_find(r->target, name, strlen(name));
+	if (!r->index)
+		return btf_find(r->target, name, strlen(name));
+	first = base_index_named(r->index, name, strlen(name), &end);
+	return first < end ? first->id : 0;
 }
 
 /*
@@ -379,13 +385,15 @@ static int relocator_init(struct relocator *r, struct relocated *out, struct btf
 }
 
 int btf_relocate(const struct btf *split, const uint8_t *data, size_t length, struct btf *target,
-		 struct relocated *out, struct btf_error *err)
+		 const struct base_index *index, struct relocated *out, struct btf_error *err)
 {
 	struct relocator r = {.split = split, .dist = split->base, .target = target};
 	int failed;
 
 	memset(out, 0, sizeof(*out));
-	if (check_input(split, target, err) || btf_name_index(target, err))
+	if (index && index->nr_named)
+		r.index = index;
+	if (check_input(split, target, err) || (!r.index && btf_name_index(target, err)))
 		return -1;
 	failed = relocator_init(&r, out, err);
 	if (!failed) {

@@ -166,6 +166,17 @@ const struct base_index *base_index_of(const struct module_state *state, PyObjec
 	return NULL;
 }
 
+const struct base_index *base_index_for(const struct module_state *state, PyObject *object,
+					PyObject *base)
+{
+	const struct base_index *index = base_index_of(state, object);
+
+	if (!index || ((BaseIndex *)object)->base == base)
+		return index;
+	PyErr_SetString(PyExc_ValueError, "the BaseIndex is not of this base");
+	return NULL;
+}
+
 int add_base_index_type(PyObject *module)
 {
 	struct module_state *state = PyModule_GetState(module);
@@ -189,13 +200,9 @@ PyObject *deduplicate(PyObject *module, PyObject *args)
 	if (!PyArg_ParseTuple(args, "OO", &split, &base))
 		return NULL;
 	btf = btf_of(state, split);
-	index = btf ? base_index_of(state, base) : NULL;
+	index = btf ? base_index_for(state, base, ((Index *)split)->base) : NULL;
 	if (!index)
 		return NULL;
-	if (((BaseIndex *)base)->base != ((Index *)split)->base) {
-		PyErr_SetString(PyExc_ValueError, "the BaseIndex is not of the split BTF's base");
-		return NULL;
-	}
 	Py_BEGIN_ALLOW_THREADS
 	failed = btf_deduplicate(btf, index, &out, &err);
 	Py_END_ALLOW_THREADS

@@ -36,6 +36,9 @@ PyObject *string_object(const char *string);
 /* The contents of an Index or a BaseIndex; TypeError and NULL for another object. */
 const struct btf *btf_of(const struct module_state *state, PyObject *object);
 const struct base_index *base_index_of(const struct module_state *state, PyObject *object);
+/* The same, and ValueError if it is not that of the Index `base`. */
+const struct base_index *base_index_for(const struct module_state *state, PyObject *object,
+					PyObject *base);
 
 /* index.c */
 PyObject *index_find(PyObject *object, PyObject *name);

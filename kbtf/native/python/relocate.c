@@ -69,17 +69,24 @@ static PyObject *misfit(const struct module_state *state, const struct relocate_
 PyObject *relocate(PyObject *module, PyObject *args)
 {
 	struct module_state *state = PyModule_GetState(module);
-	PyObject *split, *target, *result;
+	PyObject *split, *target, *names = Py_None, *result;
+	const struct base_index *index = NULL;
 	struct relocated out;
 	struct btf_error err;
-	Index *from;
+	Index *from, *to;
 
-	if (!PyArg_ParseTuple(args, "OO", &split, &target) || !btf_of(state, split) ||
+	if (!PyArg_ParseTuple(args, "OO|O", &split, &target, &names) || !btf_of(state, split) ||
 	    !btf_of(state, target))
 		return NULL;
 	from = (Index *)split;
-	if (btf_relocate(&from->btf, from->data.buf, (size_t)from->data.len, &((Index *)target)->btf,
-			 &out, &err))
+	to = (Index *)target;
+	if (names != Py_None) {
+		index = base_index_for(state, names, target);
+		if (!index)
+			return NULL;
+	}
+	if (btf_relocate(&from->btf, from->data.buf, (size_t)from->data.len, &to->btf, index, &out,
+			 &err))
 		return out.failure.reason ? misfit(state, &out.failure) : raise_btf_error(state, &err);
 	result = success(state, &out);
 	relocated_release(&out);
