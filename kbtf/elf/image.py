@@ -7,7 +7,7 @@ It supports only what kernels and their modules need.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kbtf.elf.append import appended, patched
 from kbtf.elf.format import (
@@ -51,6 +51,8 @@ class ElfImage:
         self.sections = self._elf.sections
         # the first of each name
         self._by_name = {section.name: section for section in reversed(self.sections)}
+        self.results: dict[object, Any] = {}
+        """Results that depend on the symbols, which never change, kept by who computed them."""
         self._changes: dict[str, bytes] = {}
         self._removed: set[str] = set()
 

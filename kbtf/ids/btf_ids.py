@@ -19,6 +19,7 @@ from kbtf.elf.format import SHN_UNDEF
 from kbtf.errors import BtfIdsError
 
 if TYPE_CHECKING:
+    from kbtf.elf.format import Section
     from kbtf.elf.image import ElfImage
 
 SECTION = ".BTF_ids"
@@ -163,6 +164,14 @@ def read_ids(image: ElfImage) -> BtfIds | None:
     contents = image.data(SECTION)
     if section is None or contents is None:
         return None
+    key = read_ids, contents  # most passes read them
+    if key not in image.results:
+        image.results[key] = _read_ids(image, section, contents)
+    ids: BtfIds | None = image.results[key]
+    return ids
+
+
+def _read_ids(image: ElfImage, section: Section, contents: bytes) -> BtfIds | None:
     if len(contents) % 4:
         raise BtfIdsError(f"{len(contents)} bytes are not a whole number of words", where=SECTION)
     order = ">" if image.byte_order == "big" else "<"
