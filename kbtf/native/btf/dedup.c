@@ -132,7 +132,7 @@ int dedup_split(const struct base_index *base, struct dedup_types *types, struct
 	failed = init(&dedup, types) || dedup_primitives(&dedup) || dedup_composites(&dedup) ||
 		 dedup_check_forwards(&dedup) || dedup_forwards(&dedup) ||
 		 dedup_references(&dedup);
-	types->uncertain = dedup.uncertain && types->reduced;
+	types->uncertain = failed && types->reduced && !err->no_memory;
 	if (!failed)
 		compact(&dedup, types);
 	release(&dedup);

@@ -12,7 +12,7 @@ struct dedup_types {
 	uint32_t nr_types;
 	uint32_t *new_ids; /* NULL, or room for the new id of each type, in the old order */
 	bool reduced;	   /* in: some equal types were left out, see dwarf/reduce.c */
-	bool uncertain;	   /* out, with an error: with these, the result might differ */
+	bool uncertain;	   /* out, with an error: all types might give another result */
 };
 
 /*

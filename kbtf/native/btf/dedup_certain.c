@@ -9,9 +9,8 @@
 
 #include <stdlib.h>
 
-static int uncertain(struct dedup *dedup)
+static int not_certain(struct dedup *dedup)
 {
-	dedup->uncertain = true;
 	return btf_fail(dedup->err, 0, "equal types are not certain");
 }
 
@@ -29,9 +28,9 @@ int dedup_check_twins(struct dedup *dedup, uint32_t id, uint32_t signature)
 		dedup_forget(dedup);
 		result = dedup_equivalent(dedup, candidates.id, id);
 		if (result)
-			return result < 0 ? -1 : uncertain(dedup);
+			return result < 0 ? -1 : not_certain(dedup);
 	}
-	return dedup->uncertain ? uncertain(dedup) : 0;
+	return 0;
 }
 
 /* Whether several enums of a name are defined. */
@@ -48,7 +47,7 @@ static int check_enum(struct dedup *dedup, const uint8_t *forward)
 		nr += is_enum(type_kind(other)) && !is_forward_enum(other) &&
 		      type_name(other) == type_name(forward);
 	}
-	return nr > 1 ? uncertain(dedup) : 0;
+	return nr > 1 ? not_certain(dedup) : 0;
 }
 
 int dedup_check_forwards(struct dedup *dedup)
@@ -61,6 +60,8 @@ int dedup_check_forwards(struct dedup *dedup)
 
 	if (!dedup->reduced)
 		return 0;
+	if (dedup->skipped_elements)
+		return not_certain(dedup);
 	uniques = dedup_uniques(dedup, &nr);
 	if (!uniques)
 		return btf_no_memory(dedup->err);
@@ -72,7 +73,7 @@ int dedup_check_forwards(struct dedup *dedup)
 		} else if (kind == KIND_FWD) {
 			found = find_unique(uniques, nr, type_name(type));
 			if (found && !found->id)
-				failed = uncertain(dedup);
+				failed = not_certain(dedup);
 		}
 	}
 	free(uniques);

@@ -82,7 +82,7 @@ static int identical(struct dedup *dedup, uint32_t a, uint32_t b, uint32_t depth
 	case KIND_ENUM64:
 		return btf_compatible_enums(type_a, type_b);
 	case KIND_ARRAY:
-		dedup->uncertain |= type_word(type_a, 3) != type_word(type_b, 3);
+		dedup->skipped_elements |= type_word(type_a, 3) != type_word(type_b, 3);
 		return type_info(type_a) == type_info(type_b) &&
 		       type_word(type_a, 5) == type_word(type_b, 5);
 	case KIND_STRUCT:

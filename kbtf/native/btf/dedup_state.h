@@ -47,8 +47,8 @@ struct dedup {
 	uint32_t *looks; /* by id, or NULL; see dedup_looks.c */
 	bool tried_looks;
 
-	bool reduced;	/* see dedup_certain.c */
-	bool uncertain; /* which types are equal may depend on what was left out */
+	bool reduced;	       /* see dedup_certain.c */
+	bool skipped_elements; /* of arrays that were taken for the same */
 
 	uint32_t *stack;
 	size_t stack_size; /* in words */
@@ -142,9 +142,9 @@ void dedup_forget(struct dedup *dedup);
 /* Create dedup->looks if comparisons take long and there is memory. */
 void dedup_make_looks(struct dedup *dedup);
 
-/* If reduced: note whether a new canonical type may pass for an older one of the same shape. */
+/* If reduced: fail if an older type of the same shape may map to a new canonical type too. */
 int dedup_check_twins(struct dedup *dedup, uint32_t id, uint32_t signature);
-/* If reduced: note whether a forward declaration may stand for several types. */
+/* If reduced: fail if a forward declaration may stand for several types, or elements were skipped. */
 int dedup_check_forwards(struct dedup *dedup);
 /* The canonical structs and unions of the split by name; NULL if there is no memory. */
 struct unique_name *dedup_uniques(const struct dedup *dedup, uint32_t *nr);
