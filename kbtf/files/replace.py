@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 1 << 20
-_PAGE = 4096  # bytes, at most those of a page
 _MARK = ".kbtf-"
 _RANDOM_BYTES = 8
 _ATTEMPTS = 100  # attempts to create a temporary that no other run mistakes for a remnant
@@ -260,10 +259,7 @@ def _holds(file: int, data: Pieces) -> bool:
 def _write_all(file: int, data: Pieces) -> None:
     for part in data:
         while part:
-            chunk = part[:_CHUNK]
-            # all pages must be mapped: at each that is not, write() clears much that it then fills
-            bytes(chunk[::_PAGE])
-            part = part[os.write(file, chunk) :]
+            part = part[os.write(file, part[:_CHUNK]) :]
             data.give_back()
 
 
