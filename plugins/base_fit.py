@@ -4,7 +4,9 @@
 Raw BTF does not name its release: a ``vmlinux`` that is a link to ``/sys/kernel/btf/vmlinux``, or a
 copy of it, could be any kernel's.  Two facts reveal the mismatch.  The linker reserved as many
 bytes for ``struct module`` as in the kernel's headers; and the module does not repeat types that
-the base has, so its own ``struct module`` means that the base has a different one.
+the base has, so its own ``struct module`` means that the base has a different one.  Several of them
+mean something else: a struct of the module's own has the name of one of the kernel's, so that its
+units disagree on all types that refer to it (Debian's cxgb4 has its own ``sched_class``).
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ def _misfit(module: Module, base: Base) -> str | None:
     btf = module.btf
     if btf is None or base.release == module.release is not None:
         return None  # another compiler's names also cause repeated types
-    if any(own.id >= btf.start_id for own in btf.find_all("module", Kind.STRUCT)):
+    own = [t for t in btf.find_all("module", Kind.STRUCT) if t.id >= btf.start_id]
+    if len(own) == 1:
         return "its struct module differs from the base's"
     return None
