@@ -62,16 +62,10 @@ def _as_process(run: Callable[[], int]) -> int:
     """Collect garbage rarely, and end without it where nothing else acts at the end."""
     gc.set_threshold(_GARBAGE)
     code = run()
-    if not _acts_at_the_end():
+    if _ACTS_AT_THE_END.isdisjoint(sys.modules):
         _flush_messages()
         os._exit(code)  # freeing each object would take 4 ms
     return code
-
-
-def _acts_at_the_end() -> bool:
-    """Whether Python's own end may be more than freeing objects."""
-    watched = sys.gettrace() or sys.getprofile() or sys.flags.inspect or sys.flags.dev_mode
-    return bool(watched) or not _ACTS_AT_THE_END.isdisjoint(sys.modules)
 
 
 def _flush_messages() -> None:
