@@ -19,6 +19,7 @@ from kbtf.errors import KbtfError, MachineError, os_error, reason
 from kbtf.files.attributes import copy_attributes
 from kbtf.files.pieces import Pieces
 from kbtf.files.place import Place, open_place
+from kbtf.native._native import start_flush
 from kbtf.say import complain
 
 if TYPE_CHECKING:
@@ -261,6 +262,8 @@ def _write_all(file: int, data: Pieces) -> None:
         while part:
             part = part[os.write(file, part[:_CHUNK]) :]
             data.give_back()
+            if part:
+                start_flush(file)  # the disk works meanwhile
 
 
 def _temporary_stem(folder: int, name: str) -> str:

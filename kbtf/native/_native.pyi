@@ -123,6 +123,9 @@ class Relocated(NamedTuple):
 def relocate(split: Index, target: Index, names: BaseIndex | None = None, /) -> Relocated:
     """The split on *target*, whose types are hashed by name without its index *names*."""
 
+def start_flush(fd: int, /) -> None:
+    """Let the disk begin to write what an open file holds; errors show when it is flushed."""
+
 def syncfs(fd: int, /) -> bool:
     """Flush the file system of an open file to disk; False if that failed."""
 

@@ -232,5 +232,5 @@ def test_start_up_does_without_heavy_modules() -> None:
     script = f"import sys, kbtf.files.replace; print({heavy} & set(sys.modules))"
     # without site, which imports what other packages ask for
     search = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-S", "-c", script]
+    command = [sys.executable, "-P", "-S", "-c", script]
     assert subprocess.check_output(command, env=search, text=True) == "set()\n"
