@@ -145,6 +145,11 @@ def os_error(error: OSError, file: str | None = None) -> KbtfError:
     return MachineError(what, file=name)
 
 
+def as_kbtf_error(error: KbtfError | OSError, file: str | None = None) -> KbtfError:
+    """*error*, or that of the system as `os_error` describes it."""
+    return error if isinstance(error, KbtfError) else os_error(error, file)
+
+
 def reason(error: OSError) -> str:
     """The system's message for *error*, without its number and its file."""
     return (error.strerror or str(error)).lower()

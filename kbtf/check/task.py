@@ -10,7 +10,7 @@ from kbtf.check.kernel import kernel_of
 from kbtf.check.rules.insmod import judge_insmod, with_insmod
 from kbtf.check.rules.load import failed, judge
 from kbtf.elf.module import Module, read_module
-from kbtf.errors import KbtfError, MachineError, about, os_error
+from kbtf.errors import KbtfError, MachineError, about, as_kbtf_error
 from kbtf.jobs.shipped_bases import (
     NeedBases,
     ShippedBase,
@@ -92,7 +92,7 @@ class CheckModules:
     def _told(self, path: str, error: KbtfError | OSError) -> Result:
         """The result for a module that cannot be read."""
         self._on_error()
-        return failed(path, error if isinstance(error, KbtfError) else os_error(error, path))
+        return failed(path, as_kbtf_error(error, path))
 
     def _deepen(
         self, module: Module, built_against: str, results: list[Result], found: list[Kernel]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def for_each(paths: Iterable[str], do: Callable[[str], None], *, debug: bool) -> int:
     """Call *do* for each path; one that fails does not stop the others.  The exit code."""
     from kbtf.cli.terminal.messages import print_error
-    from kbtf.errors import KbtfError, os_error
+    from kbtf.errors import KbtfError, as_kbtf_error
     from kbtf.say import complain_of_traceback
 
     code = 0
@@ -30,7 +30,7 @@ def for_each(paths: Iterable[str], do: Callable[[str], None], *, debug: bool) ->
         except (KbtfError, OSError) as error:
             if debug:
                 complain_of_traceback()
-            known = error if isinstance(error, KbtfError) else os_error(error, path)
+            known = as_kbtf_error(error, path)
             print_error(known)
             code = max(code, known.exit_code)
     return code

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kbtf.elf.module import Module, read_module
-from kbtf.errors import KbtfError, MachineError, UsageError, about, os_error
+from kbtf.errors import KbtfError, MachineError, UsageError, about, as_kbtf_error
 from kbtf.files.replace_many import Chunk
 from kbtf.hooks.manager import BUILT_IN, Manager, make_manager
 from kbtf.hooks.options import Config
@@ -18,6 +18,7 @@ from kbtf.jobs.shipped_bases import (
     require_same_version,
     shipped,
 )
+from kbtf.kernel.index_cache import load_index
 from kbtf.run.outcome import failed, not_written
 from kbtf.run.phases import PHASES
 from kbtf.run.pipeline import Passed, find_base, pass_through, run_module, write_out
@@ -59,9 +60,9 @@ class RunModules:
         for path, _ in self.pairs[:8]:
             try:
                 base = self._find_base(Module.open(path)).btf
+                load_index(base, cache=not self.config["no-cache"])
             except (KbtfError, OSError):
                 continue  # its own worker will report that
-            base.find("module")  # hashes the names
             return
 
     def _find_base(self, module: Module) -> Base:
@@ -84,7 +85,7 @@ class RunModules:
             )
         except (KbtfError, OSError) as error:
             self._on_error()
-            known = error if isinstance(error, KbtfError) else os_error(error, path)
+            known = as_kbtf_error(error, path)
         except MemoryError:
             known = MachineError("out of memory", file=path)
         return failed(path, output, known)
@@ -193,8 +194,7 @@ def process(package: Package) -> list[Passed | Outcome] | NeedBases:
         try:
             answers.append(_process(sent, base, manager, config))
         except (KbtfError, OSError) as error:
-            known = error if isinstance(error, KbtfError) else os_error(error, sent.path)
-            answers.append(failed(sent.path, sent.output, known))
+            answers.append(failed(sent.path, sent.output, as_kbtf_error(error, sent.path)))
     return answers
 
 

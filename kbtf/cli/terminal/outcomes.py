@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbtf.cli.terminal.messages import counted, print_error, print_warning
-from kbtf.errors import KbtfError, os_error
+from kbtf.errors import KbtfError, as_kbtf_error
 from kbtf.run.base_finder import BaseFinder
 from kbtf.run.outcome import Outcome, Size, failed
 from kbtf.run.pipeline import run_module
@@ -54,8 +54,7 @@ def run_one(
     except (KbtfError, OSError) as error:
         if debug:
             complain_of_traceback()
-        known = error if isinstance(error, KbtfError) else os_error(error)
-        return failed(path, output, known)
+        return failed(path, output, as_kbtf_error(error))
 
 
 def print_outcome(outcome: Outcome, *, quiet: bool, verbose: bool, dry_run: bool = False) -> None:
