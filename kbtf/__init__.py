@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kbtf.ids.btf2btf import Kfuncs, sort_types, transform_kfuncs
     from kbtf.ids.btf_ids import BtfIds, IdSet, Slot, read_ids
     from kbtf.ids.move import move_ids
+    from kbtf.ids.own_copies import own_copies
     from kbtf.ids.resolve import Resolution, ids_mismatch, resolve_ids, rewrite_ids
     from kbtf.kernel.base import open_base, open_btf
     from kbtf.kernel.features import ModuleBtf, module_btf_support, sorts_types
@@ -65,6 +66,7 @@ _HOMES = {
     "kbtf.btf.verify": ("Violation", "verify"),
     "kbtf.ids.btf2btf": ("Kfuncs", "sort_types", "transform_kfuncs"),
     "kbtf.ids.move": ("move_ids",),
+    "kbtf.ids.own_copies": ("own_copies",),
     "kbtf.ids.btf_ids": ("BtfIds", "IdSet", "Slot", "read_ids"),
     "kbtf.ids.resolve": ("Resolution", "ids_mismatch", "resolve_ids", "rewrite_ids"),
     "kbtf.elf.image": ("ElfImage",),
@@ -145,6 +147,7 @@ __all__ = [
     "move_ids",
     "open_base",
     "open_btf",
+    "own_copies",
     "read_ids",
     "relocate",
     "relocate_with_ids",

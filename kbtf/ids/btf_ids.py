@@ -147,6 +147,11 @@ class BtfIds(NamedTuple):
         return [slot for slot in self.slots[first:end] if slot.at in words]
 
     @property
+    def kfuncs(self) -> set[str]:
+        """The names in all sets with flags."""
+        return {slot.name for s in self.sets if s.is_set8 for slot in self.slots_of(s)}
+
+    @property
     def is_resolved(self) -> bool:
         """Whether an id or the count of a set has been filled in; true if there are no ids."""
         ids = self.id_words

@@ -15,7 +15,7 @@ from kbtf.btf.verify import verify
 from kbtf.check.result import BtfFate, Loading, Result, Verdict, worst
 from kbtf.check.rules.ids import judge_ids, plain_lists
 from kbtf.check.rules.names import taken_names
-from kbtf.check.rules.own_copies import own_copies
+from kbtf.check.rules.own_copies import judge_copies
 from kbtf.check.uses import embedding, other_uses
 from kbtf.elf.format import SHN_UNDEF
 from kbtf.elf.module import located
@@ -180,7 +180,7 @@ def _judge_distilled(
         on_kernel = relocation.split
         yield from _accepted_though_changed(base, split, relocation, kernel)
     yield from judge_ids(ids, split, "its .BTF.base")
-    yield from own_copies(ids, split, kernel, on_kernel)
+    yield from judge_copies(ids, split, kernel, on_kernel)
     if ids is not None:
         yield from plain_lists(ids, module)
 
@@ -205,7 +205,7 @@ def _judge_plain(module: Module, kernel: Kernel, ids: BtfIds | None) -> Iterator
         return
     yield from _violations(split, kernel, ".BTF")
     yield from judge_ids(ids, split, kernel.name)
-    yield from own_copies(ids, split, kernel, split)
+    yield from judge_copies(ids, split, kernel, split)
     if kernel.release and module.release and kernel.release != module.release:
         releases = {"made_for": module.release, "release": kernel.release}
         yield LOADING.finding("plain-other-release", **releases)

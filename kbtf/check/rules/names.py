@@ -23,8 +23,7 @@ def taken_names(ids: BtfIds | None, kernel: Kernel) -> Iterator[Finding]:
     """The kfuncs in a module's sets whose name vmlinux has a function of."""
     if ids is None:
         return
-    names = {slot.name for s in ids.sets if s.is_set8 for slot in ids.slots_of(s)}
-    for name in sorted(names):
+    for name in sorted(ids.kfuncs):
         if kernel.btf.find(name, Kind.FUNC) is None:
             continue
         case = "refused" if kernel.rules.unique_kfuncs else "hidden"
