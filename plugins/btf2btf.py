@@ -22,7 +22,7 @@ from kbtf import (
 )
 
 if TYPE_CHECKING:
-    from kbtf import Btf, BtfIds, BtfType, Config, Module
+    from kbtf import Btf, BtfIds, Config, Module
 
 _NAMED = 3
 """The most structs that a message names."""
@@ -31,7 +31,10 @@ _NAMED = 3
 @hookimpl
 def kbtf_after_link(module: Module, config: Config) -> None:
     btf = module.btf
-    if btf is None or module.has_btf_base:
+    if btf is None:
+        return
+    if module.has_btf_base:
+        _warn_if_distilled_with_copies(module, btf)
         return
     is_wanted = sorts_types(module.base)
     ids = read_ids(module.image)
@@ -69,35 +72,33 @@ def _transformed(module: Module, btf: Btf, ids: BtfIds) -> Btf:
 def _warn_of_copies(module: Module, btf: Btf) -> None:
     """Report kernel structs of which kfuncs still use the module's own copy."""
     ids = read_ids(module.image)
-    kfuncs = {slot.name for s in ids.sets if s.is_set8 for slot in ids.slots_of(s)} if ids else ()
-    copies = {
-        f"{found.keyword} {found.name}": None
-        for name in kfuncs
-        for func in btf.find_all(name, Kind.FUNC)
-        if func.id >= btf.start_id
-        for found in _structs_of(btf, func)
-        if found.id >= btf.start_id and module.base.find(found.name, found.kind) is not None
-    }
+    if ids is None or not ids.kfuncs:
+        return
+    from kbtf import own_copies  # only modules with kfuncs need it
+
+    copies = [btf[type_id] for type_id in own_copies(btf, ids, module.base)]
     if not copies:
         return
-    names = ", ".join(sorted(copies)[:_NAMED])
-    more = f" and {len(copies) - _NAMED} more" if len(copies) > _NAMED else ""
+    named = sorted({f"{found.keyword} {found.name}" for found in copies})
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
     module.warn(
-        f"kfuncs take {names}{more} that the kernel also has, but defines differently: to the "
-        f"verifier, they are different types; {_cause(btf, module.base)}"
+        f"kfuncs take {', '.join(named[:_NAMED])}{more} that the kernel also has, but defines "
+        f"differently: to the verifier, they are different types; {_cause(btf, module.base)}"
     )
 
 
-def _structs_of(btf: Btf, func: BtfType) -> list[BtfType]:
-    """The named structs and unions that a function's arguments and result point to."""
-    proto = btf[func.size_or_type]
-    found = []
-    for type_id in (proto.size_or_type, *(param.type for param in proto.params)):
-        pointer = btf.skip(type_id)
-        target = btf.skip(pointer.size_or_type) if pointer.kind is Kind.PTR else pointer
-        if target.name and target.kind in (Kind.STRUCT, Kind.UNION):
-            found.append(target)
-    return found
+def _warn_if_distilled_with_copies(module: Module, btf: Btf) -> None:
+    """Report BTF that Kbuild distilled although its pahole had not left out the kernel's types.
+
+    Only the kernel defines ``struct module``, so this needs no base.
+    """
+    ids = read_ids(module.image)
+    if ids is None or not ids.kfuncs or not btf.find("module", Kind.STRUCT):
+        return
+    module.warn(
+        "its .BTF, which was distilled before, repeats types of the kernel: to the verifier, they "
+        "are different types; build it with 'kbtf build', which leaves them out"
+    )
 
 
 def _cause(btf: Btf, base: Btf) -> str:

@@ -12,6 +12,7 @@ from kbtf import (
     BtfBuilder,
     Kind,
     Module,
+    distill,
     ids_mismatch,
     open_base,
     open_btf,
@@ -147,6 +148,24 @@ def test_a_struct_that_differs_is_named_with_the_cause(
     said = capsys.readouterr().err
     assert "kfuncs take struct task that the kernel also has, but defines differently" in said
     assert "build it with the headers and the compiler of this kernel" in said
+
+
+@pytest.mark.parametrize("ids", [kfunc_ids(0), None], ids=["kfuncs", "no kfuncs"])
+def test_copies_that_were_distilled_before_are_warned_of(
+    ids: Ids | None, base_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Kbuild of 7.2 leaves a module if its pahole cannot join types: its kfuncs are refused."""
+    base = open_btf(str(base_file))
+    s = BtfBuilder(base)
+    s.add_ref(Kind.PTR, s.add_composite(Kind.STRUCT, "module", 64, [("pid", 1, 0)]))
+    s.add_func("use", s.add_func_proto(1, [("owner", s.next_id - 1)]), linkage=0)
+    small = distill(s.build())
+    split, small_base = small.split.to_bytes(), small.base.to_bytes()
+
+    run(base_file, make_module(btf=split, btf_base=small_base, ids=ids))
+
+    said = capsys.readouterr().err
+    assert ("repeats types of the kernel" in said) == (ids is not None)
 
 
 def hidden(base: Btf) -> BtfBuilder:
