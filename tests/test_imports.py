@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +99,29 @@ def test_run_imports_nothing_slow(run_dir: Path) -> None:
     modules = imported("run", "--base", str(base), str(module))
     assert "kbtf.hooks.manager" in modules
     assert sorted(modules & SLOW) == []
+
+
+# kbtf/files/helper.py has the core's functions for processes, kbtf/btf/btf.py its types.
+USE_THE_CORE = {"btf", "encode", "files", "program.py"}
+
+
+def test_only_the_rooms_that_wrap_the_c_core_import_it() -> None:
+    """import-linter does not see imports from an extension module."""
+    package = Path(kbtf.__file__).parent
+    sources = list(package.rglob("*.py"))
+    assert package / "btf" / "btf.py" in sources
+    users = {path.relative_to(package).parts[0] for path in sources if imports_the_core(path)}
+    assert users == USE_THE_CORE
+
+
+def imports_the_core(path: Path) -> bool:
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        if any(f"{name}.".startswith("kbtf.native.") for name in names):
+            return True
+    return False

@@ -16,7 +16,7 @@ from kbtf.native._native import Index, check_fit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kbtf.native._native import BaseIndex
+    from kbtf.native._native import BaseIndex as BaseIndex
 
     Data = bytes | bytearray | memoryview | mmap.mmap
     Record = tuple[int, str, bool, int, int, tuple[int, ...]]

@@ -15,7 +15,7 @@ from kbtf.native import _native
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kbtf.btf.btf import BtfType, Data
+    from kbtf.btf.btf import BaseIndex, BtfType, Data
 
 _DEFINITIONS = COMPOSITES | ENUMS | {Kind.TYPEDEF}
 
@@ -42,7 +42,7 @@ class Deduplicated(NamedTuple):
                     yield old
 
 
-def index_base(base: Btf) -> _native.BaseIndex:
+def index_base(base: Btf) -> BaseIndex:
     """The index that deduplication needs of *base*, built once; BtfError if *base* is split BTF."""
     if base.lookup is None:
         base.lookup = _native.index_base(base.index, int.from_bytes(os.urandom(8), "little"))

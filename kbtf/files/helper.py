@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kbtf.errors import MachineError, reason
-from kbtf.native._native import end_with_parent
+from kbtf.native._native import end_with_parent as end_with_parent
 
 if TYPE_CHECKING:
     import subprocess

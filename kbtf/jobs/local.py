@@ -19,7 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from kbtf.errors import MachineError
-from kbtf.native._native import end_with_parent
+from kbtf.files.helper import end_with_parent
 from kbtf.say import complain_of_traceback
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.errors import ToolError, UsageError
-from kbtf.native._native import end_with_parent
+from kbtf.files.helper import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

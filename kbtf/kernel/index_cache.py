@@ -18,8 +18,7 @@ from kbtf.files.pieces import Pieces
 from kbtf.kernel import cache as cached
 
 if TYPE_CHECKING:
-    from kbtf.btf.btf import Btf
-    from kbtf.native._native import BaseIndex
+    from kbtf.btf.btf import BaseIndex, Btf
 
 _SIZES = slice(12, 24)  # of the sizes of types and strings in the header
 _FIRST_STRINGS = 4096  # bytes
