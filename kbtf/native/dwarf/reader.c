@@ -127,7 +127,7 @@ static void read_string_offset(struct reader *reader, struct relocation_cursor *
 #define SET(value_class, read) (*value = (struct value){(read), 0, (value_class)})
 
 /* Forms whose size does not define how to read them are in one switch, in numeric order. */
-static void read_form(struct dwarf *dwarf, const struct unit *unit, struct reader *reader,
+static inline void read_form(struct dwarf *dwarf, const struct unit *unit, struct reader *reader,
 		      struct relocation_cursor *cursor, uint32_t form, int64_t implicit,
 		      struct value *value)
 {
@@ -265,52 +265,44 @@ static void read_form(struct dwarf *dwarf, const struct unit *unit, struct reade
 	}
 }
 
-void read_attributes(struct dwarf *dwarf, const struct unit *unit, struct reader *reader,
-		     struct relocation_cursor *cursor, const struct abbreviation *abbreviation,
-		     struct die *die)
+static void read_steps(struct dwarf *dwarf, const struct unit *unit, struct reader *reader,
+		       struct relocation_cursor *cursor, const struct step *step, uint32_t nr,
+		       struct die *die)
 {
-	const struct step *step = unit->abbreviations->steps.at + abbreviation->first_read;
-	const struct step *end = step + abbreviation->nr_read;
-	struct value unwanted;
+	const struct step *end = step + nr;
 
-	die->tag = abbreviation->tag;
-	die->has_children = abbreviation->has_children;
 	die->present = 0;
 	for (; step < end; step++) {
 		if (step->slot == SLOT_SKIP) {
 			reader_skip(reader, step->length);
-		} else if (step->slot == SLOT_NONE) {
-			read_form(dwarf, unit, reader, cursor, step->form, 0, &unwanted);
-		} else {
-			read_form(dwarf, unit, reader, cursor, step->form, step->implicit,
-				  &die->values[step->slot]);
-			die->present |= (uint32_t)1 << step->slot;
+			continue;
 		}
+		read_form(dwarf, unit, reader, cursor, step->form, step->implicit,
+			  &die->values[step->slot]);
+		die->present |= (uint32_t)1 << step->slot;
 	}
+}
+
+void read_attributes(struct dwarf *dwarf, const struct unit *unit, struct reader *reader,
+		     struct relocation_cursor *cursor, const struct abbreviation *abbreviation,
+		     struct die *die)
+{
+	die->tag = abbreviation->tag;
+	die->has_children = abbreviation->has_children;
+	read_steps(dwarf, unit, reader, cursor,
+		   unit->abbreviations->steps.at + abbreviation->first_read, abbreviation->nr_read,
+		   die);
 }
 
 uint32_t skip_attributes(struct dwarf *dwarf, const struct unit *unit, struct reader *reader,
 			 struct relocation_cursor *cursor, const struct abbreviation *abbreviation)
 {
-	const struct step *step = unit->abbreviations->steps.at + abbreviation->first_skip;
-	const struct step *end = step + abbreviation->nr_skip;
-	uint32_t sibling = 0;
-	struct value value;
+	struct die skipped;
 
-	for (; step < end; step++) {
-		if (step->slot == SLOT_SKIP) {
-			reader_skip(reader, step->length);
-			continue;
-		}
-		if (step->form == DW_FORM_exprloc) {
-			reader_skip(reader, reader_uleb(reader));
-			continue;
-		}
-		read_form(dwarf, unit, reader, cursor, step->form, step->implicit, &value);
-		if (step->slot == SLOT_SIBLING && value.class == VALUE_REF)
-			sibling = (uint32_t)value.number;
-	}
-	return sibling;
+	read_steps(dwarf, unit, reader, cursor,
+		   unit->abbreviations->steps.at + abbreviation->first_skip, abbreviation->nr_skip,
+		   &skipped);
+	return die_ref(&skipped, SLOT_SIBLING);
 }
 
 struct reader unit_reader(const struct dwarf *dwarf, const struct unit *unit, uint32_t offset)

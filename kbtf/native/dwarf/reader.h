@@ -167,7 +167,7 @@ struct die {
 	uint32_t present;
 	uint16_t tag;
 	bool has_children;
-	struct value values[NR_SLOTS];
+	struct value values[NR_SLOTS + 1]; /* SLOT_NONE for what is not wanted */
 };
 
 struct debug_section {

@@ -205,6 +205,16 @@ static void seek(struct relocation_cursor *cursor, uint64_t offset)
 	cursor->next = low;
 }
 
+/* Whether the first relocation at an offset is the one after the cursor, as most are. */
+static bool is_next(const struct relocation_cursor *cursor, uint64_t offset)
+{
+	const struct relocations *relocations = cursor->relocations;
+
+	return cursor->next + (uint64_t)1 < relocations->nr &&
+	       entry_offset(relocations, cursor->next + 1) == offset &&
+	       entry_offset(relocations, cursor->next) < offset;
+}
+
 /* Fills `found` from entry `index`; false if its type or symbol is not supported. */
 static bool read_entry(const struct relocations *relocations, uint32_t index, uint64_t stored,
 		       struct relocation *found)
@@ -236,7 +246,10 @@ bool relocation_find(struct relocation_cursor *cursor, uint64_t offset, uint64_t
 {
 	const struct relocations *relocations = cursor->relocations;
 
-	seek(cursor, offset);
+	if (is_next(cursor, offset))
+		cursor->next++;
+	else
+		seek(cursor, offset);
 	return cursor->next < relocations->nr && entry_offset(relocations, cursor->next) == offset &&
 	       read_entry(relocations, cursor->next, stored, found);
 }
