@@ -58,6 +58,9 @@ def test_the_wheel_has_pages_completions_and_schemas(dist: Path) -> None:
     assert f"{data}/bash-completion/completions/kbtf" in names
     assert "kbtf/schemas/check.json" in names
     assert not {name for name in names if name.startswith(("tests", "docs", "debian"))}
+    assert not {
+        name for name in names if name.startswith("kbtf/native/") and name[-2:] in (".c", ".h")
+    }
 
 
 def test_the_source_distribution_has_what_packagers_take(dist: Path) -> None:
