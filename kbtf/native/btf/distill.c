@@ -7,6 +7,8 @@
  */
 #include "btf.h"
 
+#include "bits.h"
+
 #include <stdlib.h>
 
 struct bitmap {
@@ -58,7 +60,7 @@ static void bitmap_rank(struct bitmap *map)
 
 	for (i = 0; i < map->nr_words; i++) {
 		map->ranks[i] = map->nr_set;
-		map->nr_set += (uint32_t)__builtin_popcountll(map->words[i]);
+		map->nr_set += count_bits(map->words[i]);
 	}
 }
 
@@ -66,7 +68,7 @@ static uint32_t rank(const struct bitmap *map, uint32_t bit)
 {
 	uint64_t below = map->words[bit / 64] & ((1ull << bit % 64) - 1);
 
-	return map->ranks[bit / 64] + (uint32_t)__builtin_popcountll(below);
+	return map->ranks[bit / 64] + count_bits(below);
 }
 
 /* The bits set, ascending. */

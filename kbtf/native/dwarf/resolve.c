@@ -5,6 +5,8 @@
  */
 #include "encoder.h"
 
+#include "bits.h"
+
 int start_area(struct encoder *encoder, uint32_t start, uint32_t end)
 {
 	uint32_t words = (end - start) / 64 + 1;
@@ -43,15 +45,6 @@ void forget_types(struct encoder *encoder, uint32_t start, uint32_t end)
 
 	for (at = start - encoder->area_start; at < end - encoder->area_start; at++)
 		encoder->starts[at / 64] &= ~((uint64_t)1 << at % 64);
-}
-
-/* In halves, as not every processor has an instruction for it. */
-static uint32_t count_bits(uint64_t word)
-{
-	word -= word >> 1 & 0x5555555555555555;
-	word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
-	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
-	return (uint32_t)(word * 0x0101010101010101 >> 56);
 }
 
 static void rank(struct encoder *encoder)
