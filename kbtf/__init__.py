@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kbtf.elf.image import ElfImage
     from kbtf.elf.module import Module
     from kbtf.encode.compilers import base_path, encoding_base
-    from kbtf.encode.dwarf import Encoded, encode_dwarf
+    from kbtf.encode.dwarf import Encoded, encode_dwarf, encode_module
     from kbtf.encode.notes import Note
     from kbtf.encode.pahole import encode_with_pahole
     from kbtf.errors import (
@@ -75,7 +75,7 @@ _HOMES = {
     "kbtf.kernel.release": ("is_release",),
     "kbtf.btf.base": ("Base",),
     "kbtf.kernel.base": ("open_base", "open_btf"),
-    "kbtf.encode.dwarf": ("Encoded", "encode_dwarf"),
+    "kbtf.encode.dwarf": ("Encoded", "encode_dwarf", "encode_module"),
     "kbtf.encode.notes": ("Note",),
     "kbtf.encode.pahole": ("encode_with_pahole",),
     "kbtf.errors": (
@@ -137,6 +137,7 @@ __all__ = [
     "deduplicate_with_ids",
     "distill",
     "encode_dwarf",
+    "encode_module",
     "encode_with_pahole",
     "encoding_base",
     "hookimpl",

@@ -53,22 +53,9 @@ def kbtf_after_link(module: Module, config: Config) -> None:
 
 def _encode(module: Module, config: Config) -> Btf:
     # imported only here: most runs are on modules that have BTF
-    from kbtf import Btf, encode_dwarf, encode_with_pahole, encoding_base, load_index
+    from kbtf import encode_module, encode_with_pahole, load_index
 
     if config["encoder"] == "pahole":
         return encode_with_pahole(module, config["pahole"])
-    # first, because types are also found by name with it
-    load_index(module.base, cache=not config["no-cache"])
-    base = encoding_base(module).btf
-    load_index(base, cache=not config["no-cache"])
-    encoded = encode_dwarf(module.image, base)
-    remarks = list(encoded.remarks())
-    for text, is_warning in remarks:
-        if is_warning:
-            module.warn(text)
-        else:
-            module.note(text)
-    if not remarks and not len(encoded.btf):
-        module.warn("its DWARF describes none of its own code: compile its sources with -g")
-    # all ids are those of the module's own base, whichever base was searched
-    return Btf.parse(encoded.btf.to_bytes(), module.base)
+    cache = not config["no-cache"]
+    return encode_module(module, lambda base: load_index(base, cache=cache)).btf

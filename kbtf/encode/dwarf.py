@@ -15,6 +15,7 @@ from kbtf.btf.btf import Btf
 from kbtf.btf.builder import BtfBuilder
 from kbtf.btf.deduplicate import index_base
 from kbtf.elf.format import ET_REL
+from kbtf.encode.compilers import encoding_base
 from kbtf.encode.features import DEFAULT, WANTED, mask_of
 from kbtf.encode.notes import Note, read_note, remarks_on
 from kbtf.encode.sections import rows_of
@@ -22,9 +23,10 @@ from kbtf.errors import BtfError, DwarfError
 from kbtf.native import _native
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from kbtf.elf.image import ElfImage
+    from kbtf.elf.module import Module
     from kbtf.encode.notes import Remark
 
 PROFILES = (131, 132)
@@ -70,6 +72,37 @@ def encode_dwarf(
         profile = 132 if index_base(base).nested_arrays else 131
     blob, notes, units = _encode(image, base, features, profile, strict=strict)
     return Encoded(Btf.parse(blob, base), profile, units, notes)
+
+
+def encode_module(
+    module: Module,
+    index: Callable[[Btf], object],
+    *,
+    features: Collection[str] = WANTED,
+    profile: int | None = None,
+    strict: bool = False,
+) -> Encoded:
+    """Encode the DWARF of *module* as split BTF on its base; the rest as for `encode_dwarf`.
+
+    Types are looked up in `encoding_base`.  *index* loads the index of a base that it is called
+    with, as `load_index` does.  The remarks become notes and warnings of the module.
+    """
+    index(module.base)  # first, because types are also found by name with it
+    base = encoding_base(module).btf
+    index(base)
+    encoded = encode_dwarf(module.image, base, features=features, profile=profile, strict=strict)
+    remarks = list(encoded.remarks())
+    for text, is_warning in remarks:
+        if is_warning:
+            module.warn(text)
+        else:
+            module.note(text)
+    if not remarks and not len(encoded.btf):
+        module.warn("its DWARF describes none of its own code: compile its sources with -g")
+    if base is module.base:
+        return encoded
+    # all ids are those of the module's own base
+    return encoded._replace(btf=Btf.parse(encoded.btf.to_bytes(), module.base))
 
 
 def is_linked(image: ElfImage) -> bool:

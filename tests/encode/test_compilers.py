@@ -7,9 +7,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hostile.dwarf import (
+    BASE,
+    DATA1,
+    ENCODING,
+    NAME,
+    ROOT,
+    SIZE,
+    STRING,
+    Section,
+    abbreviation,
+    dwarf,
+    unit,
+)
+from hostile.dwarf import module as hostile_module
 from kbtf import Btf, BtfBuilder, Kind, Module
 from kbtf.btf.base import Base
 from kbtf.encode.compilers import as_by_clang, base_path, made_by
+from kbtf.program import main
 from kbtf.testing import make_module
 
 if TYPE_CHECKING:
@@ -114,3 +129,18 @@ def test_a_module_gets_the_base_of_its_compiler(
     assert (path != "/vmlinux") is rewritten
     assert said in " ".join([*module.notes, *module.warnings])
     assert bool(said) is bool(module.notes or module.warnings)
+
+
+def test_kbtf_encode_finds_types_by_the_names_of_the_modules_compiler(
+    run_dir: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    number = abbreviation(2, BASE, NAME, STRING, SIZE, DATA1, ENCODING, DATA1)
+    sections = dwarf(ROOT + number, unit(b"\2unsigned long\0\x08\x07" + b"\0"))
+    comment = Section(".comment", b"\0Debian clang version 14.0.6\0")
+    (run_dir / "m.ko").write_bytes(hostile_module([*sections, comment]))
+    (run_dir / "base").write_bytes(gcc_base().to_bytes())
+
+    assert main(["encode", "-v", "--base", "base", "m.ko", "-o", "out"]) == 0
+
+    assert list(Btf.parse((run_dir / "out").read_bytes(), gcc_base())) == []
+    assert "by clang's names" in capfd.readouterr().err

@@ -89,36 +89,34 @@ def test_the_first_of_two_equal_attributes_counts() -> None:
     assert [type_.name for type_ in btf] == ["first"]
 
 
-def test_a_module_whose_sources_have_no_dwarf_is_warned_of(tmp_path: Path) -> None:
+COMMANDS = {
+    "encode": "kbtf encode --base base m.ko -o out",
+    "run": "kbtf run --no-cache --base base m.ko -o out",
+    "pahole": "kbtf-pahole -J --btf_base base --btf_encode_detached=out m.ko",
+}
+
+
+def said_when_encoding(how: str, module: bytes, folder: Path) -> str:
+    """What one of the ways to encode *module* prints on standard error."""
+    (folder / "m.ko").write_bytes(module)
+    (folder / "base").write_bytes(make_base().build().to_bytes())
+    program, *words = COMMANDS[how].split()
+    command = [str(KBTF.with_name(program)), *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stderr
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+def test_a_module_whose_sources_have_no_dwarf_is_warned_of(how: str, tmp_path: Path) -> None:
     """Kbuild compiles others with -g, which are linked into each module."""
-    (tmp_path / "m.ko").write_bytes(hostile_module(dwarf(ROOT, unit(b""))))
-    (tmp_path / "base").write_bytes(make_base().build().to_bytes())
-    command = [str(KBTF), "run", "--no-cache", "--base", "base", "m.ko", "-o", "out"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    said = said_when_encoding(how, hostile_module(dwarf(ROOT, unit(b""))), tmp_path)
     warning = "its DWARF describes none of its own code: compile its sources with -g"
-    assert done.stderr == f"kbtf: warning: m.ko: {warning}\n"
+    program = COMMANDS[how].split()[0]
+    assert said == f"{program}: warning: m.ko: {warning}\n"
 
 
-@pytest.mark.parametrize("how", ["encode", "run", "pahole"])
+@pytest.mark.parametrize("how", COMMANDS)
 def test_of_very_many_warnings_the_first_are_printed(how: str, tmp_path: Path) -> None:
-    (tmp_path / "m.ko").write_bytes(hostile_module(mixed_units()))
-    (tmp_path / "base").write_bytes(make_base().build().to_bytes())
-    commands = {
-        "encode": "kbtf encode --base base m.ko -o out",
-        "run": "kbtf run --no-cache --base base m.ko -o out",
-        "pahole": "kbtf-pahole -J --btf_base base --btf_encode_detached=out m.ko",
-    }
-    program, *words = commands[how].split()
-
-    done = subprocess.run(
-        [str(KBTF.with_name(program)), *words],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    *first, last = done.stderr.splitlines()
+    *first, last = said_when_encoding(how, hostile_module(mixed_units()), tmp_path).splitlines()
     assert len(first) == 16
     assert all(": a unit is left out: " in line for line in first)
     assert re.fullmatch(r"kbtf.*: warning: m\.ko: and \d{5} more units", last)

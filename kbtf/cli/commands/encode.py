@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
     from kbtf.encode.dwarf import Encoded
+    from kbtf.encode.notes import Remark
 
 DESCRIPTION = """\
 Encode the DWARF of a module as split BTF, or that of a vmlinux as the kernel's BTF.
@@ -74,18 +75,19 @@ def run(args: argparse.Namespace) -> int:
     features = features_of_list(args.features)
     require_known(features)
     with located(args.file):
-        encoded = _encode(args, features | set(DEFAULT))
+        encoded, remarks = _encode(args, features | set(DEFAULT))
     write_bytes(encoded.btf.to_bytes(), args.output)
     if args.json:
         _print_json(encoded)
     else:
-        _print_notes(args.file, encoded, verbose=args.verbose)
+        _print_remarks(args.file, remarks, verbose=args.verbose)
     return 0
 
 
-def _encode(args: argparse.Namespace, features: set[str]) -> Encoded:
+def _encode(args: argparse.Namespace, features: set[str]) -> tuple[Encoded, list[Remark]]:
     from kbtf.elf.module import Module, map_linked
-    from kbtf.encode.dwarf import PROFILES, encode_dwarf, encode_kernel
+    from kbtf.encode.dwarf import PROFILES, encode_kernel, encode_module
+    from kbtf.encode.notes import Remark
     from kbtf.errors import UsageError
     from kbtf.kernel.find import base_of
     from kbtf.kernel.index_cache import load_index
@@ -94,26 +96,27 @@ def _encode(args: argparse.Namespace, features: set[str]) -> Encoded:
     if kernel is not None:
         if args.base is not None:
             raise UsageError(f"{args.file} is a kernel, which has no base", hint="omit --base")
-        return encode_kernel(
+        encoded = encode_kernel(
             kernel,
             features=features,
             profile=args.profile or PROFILES[-1],
             strict=args.strict,
             jobs=args.jobs,
         )
-    module = Module.open(args.file)
-    base = base_of(module, args.base)
-    load_index(base.btf)
-    return encode_dwarf(
-        module.image, base.btf, features=features, profile=args.profile, strict=args.strict
+        return encoded, list(encoded.remarks())
+    module = Module.open(args.file, find_base=lambda module: base_of(module, args.base))
+    encoded = encode_module(
+        module, load_index, features=features, profile=args.profile, strict=args.strict
     )
+    warnings = [Remark(text, is_warning=True) for text in module.warnings]
+    return encoded, [*warnings, *(Remark(text, is_warning=False) for text in module.notes)]
 
 
-def _print_notes(file: str, encoded: Encoded, *, verbose: bool) -> None:
+def _print_remarks(file: str, remarks: list[Remark], *, verbose: bool) -> None:
     from kbtf.cli.terminal.messages import print_warning
     from kbtf.say import complain
 
-    for text, is_warning in encoded.remarks():
+    for text, is_warning in remarks:
         if is_warning:
             print_warning(f"{file}: {text}")
         elif verbose:

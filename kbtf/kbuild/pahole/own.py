@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.encode.compilers import encoding_base
-from kbtf.encode.dwarf import encode_dwarf, has_dwarf
+from kbtf.encode.dwarf import encode_module, has_dwarf
 from kbtf.encode.features import FEATURES, WANTED
 from kbtf.files.replace import replace_and_warn
 from kbtf.say import complain
@@ -39,7 +38,7 @@ def features_of(request: Request, *, is_external: bool) -> frozenset[str]:
     return features - request.excluded
 
 
-def encode_module(program: str, path: str, base: str, features: frozenset[str]) -> Btf | None:
+def encode(program: str, path: str, base: str, features: frozenset[str]) -> Btf | None:
     """The BTF of the module in a file; None, and a message, if it has no DWARF."""
     from kbtf.elf.module import Module, located
     from kbtf.kernel.base import open_base
@@ -50,11 +49,8 @@ def encode_module(program: str, path: str, base: str, features: frozenset[str]) 
         complain(f"{program}: {path}: has no debug information (DWARF), and gets no BTF")
         return None
     with located(path):
-        on = encoding_base(module).btf
-        load_index(on)
-        encoded = encode_dwarf(module.image, on, features=features)
-    remarks = [text for text, is_warning in encoded.remarks() if is_warning]
-    for warning in (*module.warnings, *remarks):
+        encoded = encode_module(module, load_index, features=features)
+    for warning in module.warnings:
         complain(f"{program}: warning: {path}: {warning}")
     return encoded.btf
 

@@ -90,7 +90,7 @@ def _encode_here(request: Request) -> int:
     path, base = request.file or "", request.base or ""
     is_external = _is_external(path)
     features = own.features_of(request, is_external=is_external)
-    btf = own.encode_module(PROGRAM, path, base, features)
+    btf = own.encode(PROGRAM, path, base, features)
     if btf is None:
         return 0
     if request.detached is not None:
