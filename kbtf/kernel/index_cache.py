@@ -10,10 +10,10 @@ by checksums over both, which cannot be forged without a secret in the file.
 from __future__ import annotations
 
 import struct
-from binascii import crc32
 from typing import TYPE_CHECKING
 
 from kbtf.btf.deduplicate import index_base, open_index
+from kbtf.files.checksum import checksum
 from kbtf.files.pieces import Pieces
 from kbtf.kernel import cache as cached
 
@@ -48,5 +48,5 @@ def _name(base: Btf) -> str:
     order = ">" if base.byte_order == "big" else "<"
     header_len, *_, str_off = struct.unpack_from(f"{order}IIII", data, 4)
     start = header_len + str_off
-    first = crc32(data[start : start + _FIRST_STRINGS])
-    return f"index_{bytes(data[_SIZES]).hex()}{first:08x}"
+    first = checksum(data[start : start + _FIRST_STRINGS])
+    return f"index_{bytes(data[_SIZES]).hex()}{first}"
