@@ -7,6 +7,7 @@ function's Markdown goes.
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import json
 import os
@@ -19,8 +20,7 @@ import kbtf
 from kbtf import errors
 from kbtf.btf.rules import CHANGES
 from kbtf.cli.command import COMMANDS
-from kbtf.cli.inventory import complete_parser, inventory
-from kbtf.cli.options import add_run_options
+from kbtf.cli.inventory import inventory, settings_of
 from kbtf.findings.boot import BOOT
 from kbtf.findings.build import BUILD
 from kbtf.findings.deep import DEEP
@@ -29,8 +29,6 @@ from kbtf.findings.kfuncs import KFUNCS
 from kbtf.findings.linking import LINKING
 from kbtf.findings.loading import LOADING
 from kbtf.hooks import specs as hookspecs
-from kbtf.hooks.manager import make_manager
-from kbtf.hooks.options import OptionGroup
 from kbtf.hooks.specs import HOOKS
 from kbtf.run.phases import PHASES
 
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 
     from kbtf.cli.inventory import Argument, Command
     from kbtf.findings.table import Row, Table
-    from kbtf.hooks.options import Option
 
 TABLES = {
     "check": LOADING,
@@ -172,26 +169,22 @@ def configuration() -> str:
     """A table of the keys of the configuration, with the commands that read them."""
     readers: dict[str, list[str]] = {}
     texts: dict[str, str] = {}
+    safe: set[str] = set()
     for command in COMMANDS:
-        for action in complete_parser(command)._actions:
-            mark, _, key = action.dest.partition(":")  # see kbtf.run.config.Option.dest
-            if mark == "option":
-                readers.setdefault(key, []).append(f"`{command}`")
-                texts[key] = _prose(action.help or "-")
-    safe = {key for key, option in _options_of_run().items() if option.safe}
+        for key, option in settings_of(command).items():
+            text = option.kwargs.get("help", "-")
+            if not option.flags or text == argparse.SUPPRESS:
+                continue
+            readers.setdefault(key, []).append(f"`{command}`")
+            texts[key] = _prose(text)
+            if option.safe:
+                safe.add(key)
     rows = ["| key | what it is | read by | safe |", "|---|---|---|---|"]
     rows += [
         f"| `{key}` | {texts[key]} | {', '.join(readers[key])} | {'yes' if key in safe else ''} |"
         for key in texts
     ]
     return "\n".join(rows)
-
-
-def _options_of_run() -> dict[str, Option]:
-    group = OptionGroup()
-    add_run_options(group)
-    make_manager().call("kbtf_add_options", group=group)
-    return group.options
 
 
 def phases() -> str:

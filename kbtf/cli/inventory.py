@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.cli.command import COMMANDS, find
 from kbtf.cli.parser import command_parser, root_parser
 from kbtf.cli.session import declare, is_configured
+
+if TYPE_CHECKING:
+    from kbtf.hooks.options import Option
 
 # The completions for a value, by its placeholder in the help; files for all others.
 _FOLDERS = frozenset({"DIR", "KDIR"})
@@ -66,17 +69,22 @@ def inventory() -> list[Command]:
     return own + added
 
 
-def complete_parser(name: str) -> argparse.ArgumentParser:
-    """The parser of one of kbtf's own commands, with the options that plugins add."""
+def settings_of(name: str) -> dict[str, Option]:
+    """The settings of one of kbtf's own commands that a configuration may have, by key."""
+    return _complete(name)[1]
+
+
+def _complete(name: str) -> tuple[argparse.ArgumentParser, dict[str, Option]]:
+    """The parser of one of kbtf's own commands, and its settings, with what plugins add."""
     command, parser = find(name), command_parser(name)
-    if is_configured(command):
-        declare(command, parser, ["--config", os.devnull])
-    return parser
+    if not is_configured(command):
+        return parser, {}
+    return parser, declare(command, parser, ["--config", os.devnull]).settings.options
 
 
 def _own(name: str, summary: str) -> Command:
-    command = find(name)
-    entry = _command(name, summary, complete_parser(name))
+    command, (parser, _) = find(name), _complete(name)
+    entry = _command(name, summary, parser)
     return entry._replace(description=command.DESCRIPTION, example=command.EXAMPLE)
 
 
