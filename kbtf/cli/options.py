@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING
 
 from kbtf.cli.inputs import add_jobs
@@ -53,3 +54,9 @@ def add_run_options(group: OptionGroup) -> None:
         default=False,
         help="do everything except writing",
     )
+
+
+def hide(group: OptionGroup, *keys: str) -> None:
+    """Leave options out of the help that are accepted only because they are those of a run."""
+    for key in keys:
+        group.options[key].kwargs["help"] = argparse.SUPPRESS

@@ -68,6 +68,27 @@ def test_every_option_and_argument_is_explained(command: kbtf.cli.inventory.Comm
     assert [option for option in command.arguments if not option.help] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "code"),
+    [
+        ("doctor", ["--jobs=2", "--dry-run", "--strip-signature"], 1),
+        ("plugins", ["--jobs=2", "--dry-run"], 0),
+    ],
+)
+def test_options_of_a_run_that_have_no_effect_are_accepted_but_not_shown(
+    name: str, words: list[str], code: int, run_dir: Path
+) -> None:
+    (run_dir / "empty").mkdir()
+    (run_dir / "kbtf.toml").write_text("jobs = 2\n")
+
+    assert main([name, "--config", "kbtf.toml", "-C", "empty", *words]) == code
+
+    (command,) = (command for command in inventory() if command.name == name)
+    shown = {flag for option in command.options for flag in option.flags}
+    assert "--base" in shown
+    assert not shown & {word.partition("=")[0] for word in words}
+
+
 def test_help_of_a_command_with_json_names_its_schema() -> None:
     for command in inventory():
         shown = run(command.name, "--help").stdout.decode()

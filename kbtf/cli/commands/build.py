@@ -80,8 +80,12 @@ TAKES_REST = True  # make's options
 def settings(group: OptionGroup) -> None:
     add_run_options(group)
     group.options["kdir"] = group.options["kdir"]._replace(default=default_kdir())
-    jobs = group.options["jobs"]
-    jobs.kwargs["help"] = "number of jobs for make and kbtf; 0 for one on each CPU"
+    texts = {
+        "jobs": "number of jobs for make and kbtf; 0 for one on each CPU",
+        "dry-run": "print make's command line and build nothing",
+    }
+    for key, text in texts.items():
+        group.options[key].kwargs["help"] = text
 
 
 def run(parsed: argparse.Namespace, session: Session) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.cli.options import add_run_options
+from kbtf.cli.options import add_run_options, hide
 from kbtf.cli.terminal.as_json import print_json
 from kbtf.kbuild.kdir import default_kdir
 from kbtf.say import say, say_text, visible
@@ -32,6 +32,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def settings(group: OptionGroup) -> None:
     add_run_options(group)
+    hide(group, "jobs", "strip-signature", "dry-run")
     group.options["kdir"] = group.options["kdir"]._replace(default=default_kdir())
 
 

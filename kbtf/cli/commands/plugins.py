@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kbtf.cli.options import add_run_options
+from kbtf.cli.options import add_run_options, hide
 from kbtf.cli.terminal.as_json import print_json
 from kbtf.cli.terminal.table import print_table
 from kbtf.errors import UsageError
@@ -40,6 +40,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def settings(group: OptionGroup) -> None:
     add_run_options(group)
+    hide(group, "jobs", "dry-run")
 
 
 def prepare(words: list[str], manager: Manager) -> Trace | None:
