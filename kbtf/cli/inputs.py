@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
-    from kbtf.hooks.options import OptionGroup
-
 
 class Given(NamedTuple):
     """A module that was given."""
@@ -34,28 +32,6 @@ def add_modules(parser: argparse.ArgumentParser) -> None:
         help="a linked .ko[.gz|.xz|.zst], a directory of them, a pattern, or - for a list of "
         "names on standard input",
     )
-
-
-def add_jobs(group: OptionGroup) -> None:
-    """The option ``-j``."""
-    group.add(
-        "-j",
-        "--jobs",
-        type=number_of_jobs,
-        safe=True,
-        metavar="N",
-        help="work on N modules at once, 0 for one on each CPU (default: 1, or what make's "
-        "jobserver allows)",
-    )
-
-
-def number_of_jobs(text: str) -> int:
-    """The number after ``-j``."""
-    import argparse
-
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of jobs")
-    return int(text)
 
 
 def find_modules(words: Iterable[str]) -> list[Given]:

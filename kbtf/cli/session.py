@@ -7,11 +7,11 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 from kbtf.cli.common import base_from_environment
-from kbtf.cli.options import add_run_options
 from kbtf.errors import UsageError
 from kbtf.hooks.manager import Manager, make_manager, require_known
 from kbtf.hooks.options import OptionGroup
 from kbtf.run.config import merge, read_table
+from kbtf.run.options import add_run_options
 
 if TYPE_CHECKING:
     import argparse

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from kbtf.hooks.manager import make_manager
 from kbtf.hooks.options import OptionGroup
-from kbtf.kernel.base import open_base
-from kbtf.run.base_finder import BaseFinder
+from kbtf.run.base_finder import BaseFinder, find_base
 from kbtf.run.config import merge
+from kbtf.run.options import add_run_options
 from kbtf.run.phases import PHASES
 
 if TYPE_CHECKING:
@@ -33,17 +33,10 @@ class Phases:
     def __init__(self, base: str, *without: str, **chosen: str | bool) -> None:
         self._manager: Manager = make_manager(f"no:{name}" for name in without)
         group = OptionGroup()
-        for key, default in (
-            ("base", base),
-            ("kdir", None),
-            # Kbuild chose the base; if it looks wrong, that is a warning, not a failed build.
-            ("allow-other-release", True),
-            ("no-cache", False),
-            ("strip-signature", False),
-            ("dry-run", False),
-        ):
-            group.add(key=key, default=default)
+        add_run_options(group)
         self._manager.call("kbtf_add_options", group=group)
+        # Kbuild chose the base; if it looks wrong, that is a warning, not a failed build.
+        chosen |= {"base": base, "allow-other-release": True}
         self._config: Config = merge(
             group, {}, None, {group.options[key].dest: value for key, value in chosen.items()}
         )
@@ -51,12 +44,7 @@ class Phases:
 
     def find_base(self, module: Module) -> Base:
         """The base that Kbuild named, unless a plugin provides another."""
-        found: Base | None = self._manager.call(
-            "kbtf_find_base", module=module, config=self._config
-        )
-        base = found or open_base(self._config["base"])
-        BaseFinder(self._config).check_release(base, module)
-        return base
+        return find_base(module, self._manager, self._config, BaseFinder(self._config))
 
     def left_out(self) -> Iterator[str]:
         """A line for each installed plugin that uses a phase which does not run here."""

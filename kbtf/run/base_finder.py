@@ -12,6 +12,7 @@ from kbtf.kernel.find import base_of
 if TYPE_CHECKING:
     from kbtf.btf.base import Base
     from kbtf.elf.module import Module
+    from kbtf.hooks.manager import Manager
     from kbtf.hooks.options import Config
 
 
@@ -40,15 +41,28 @@ class BaseFinder:
         cache = not self._config["no-cache"]
         return base_of(module, named, kdir=self._config["kdir"], cache=cache)
 
-    def check_release(self, base: Base, module: Module) -> None:
-        """BaseError if *base* is known to be another kernel's, unless that is allowed."""
-        if base.release is None or module.release is None or base.release == module.release:
-            return
-        what = f"was built for {module.release}, the base {base.source} is {base.release}'s"
-        if not self._config["allow-other-release"]:
-            raise BaseError(
-                what,
-                file=module.path,
-                hint="name the right base with --base, or use --allow-other-release",
-            )
+
+def find_base(module: Module, manager: Manager, config: Config, bases: BaseFinder) -> Base:
+    """The base that a plugin provides for *module*, else the one that *bases* finds.
+
+    BaseError if it is known to be another kernel's, unless that is allowed.
+    """
+    found: Base = manager.call("kbtf_find_base", module=module, config=config)
+    found = found or bases.find(module)
+    what = other_release(found, module)
+    if what and not config["allow-other-release"]:
+        raise BaseError(
+            what,
+            file=module.path,
+            hint="name the right base with --base, or use --allow-other-release",
+        )
+    if what:
         module.warn(what)
+    return found
+
+
+def other_release(base: Base, module: Module) -> str | None:
+    """How *base* is known to be of another kernel than the one *module* was built for."""
+    if base.release is None or module.release in (None, base.release):
+        return None
+    return f"was built for {module.release}, the base {base.source} is {base.release}'s"

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from kbtf.btf.btf import Btf
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module, located, map_module, read_file
-from kbtf.errors import os_error
+from kbtf.errors import KbtfError, MachineError, as_kbtf_error, os_error
 from kbtf.files.formats import MODULE_KINDS, recognise
 from kbtf.files.pieces import Pieces
 from kbtf.files.replace import Written, replace_file
 from kbtf.hooks.output import Output
 from kbtf.ids.btf_ids import read_ids
-from kbtf.run.outcome import Outcome, Size
+from kbtf.run.base_finder import find_base
+from kbtf.run.outcome import Outcome, Size, failed
 from kbtf.run.phases import FINISH, MODULE_PHASES
 
 if TYPE_CHECKING:
@@ -64,12 +65,28 @@ def run_module(
     return write_out(passed, config, write)
 
 
-def find_base(module: Module, manager: Manager, config: Config, bases: BaseFinder) -> Base:
-    """The base that a plugin provides for *module*, else the one that *bases* finds."""
-    found: Base = manager.call("kbtf_find_base", module=module, config=config)
-    found = found or bases.find(module)
-    bases.check_release(found, module)
-    return found
+def run_one(
+    path: str,
+    output: str,
+    manager: Manager,
+    config: Config,
+    bases: BaseFinder,
+    on_error: Callable[[], None] | None = None,
+    write: Write = replace_file,
+) -> Outcome:
+    """The same as `run_module`, but an error becomes the outcome.
+
+    *on_error* is called while it is handled, to show its traceback.
+    """
+    try:
+        return run_module(path, output, manager, config, bases, write)
+    except (KbtfError, OSError) as error:
+        if on_error:
+            on_error()
+        known = as_kbtf_error(error, path)
+    except MemoryError:
+        known = MachineError("out of memory", file=path)
+    return failed(path, output, known)
 
 
 def pass_through(

@@ -19,9 +19,10 @@ from kbtf.jobs.shipped_bases import (
     shipped,
 )
 from kbtf.kernel.index_cache import load_index
+from kbtf.run.base_finder import find_base
 from kbtf.run.outcome import failed, not_written
 from kbtf.run.phases import PHASES
-from kbtf.run.pipeline import Passed, find_base, pass_through, run_module, write_out
+from kbtf.run.pipeline import Passed, pass_through, run_one, write_out
 from kbtf.version import VERSION
 
 if TYPE_CHECKING:
@@ -43,14 +44,13 @@ class RunModules:
         manager: Manager,
         config: Config,
         bases: BaseFinder,
-        on_error: Callable[[], None],
+        on_error: Callable[[], None] | None,
     ) -> None:
         self.pairs = pairs
         self.config = config
         self._manager = manager
         self._bases = bases
         self._on_error = on_error
-        """Called while an error is handled, to show its traceback."""
         self._shipped: dict[int, ShippedBase] = {}
         self._contents: dict[str, Base] = {}
         self._unreadable: dict[int, KbtfError] = {}
@@ -73,22 +73,19 @@ class RunModules:
             outcomes = []
             for index in chunk:
                 begin(index)
-                outcomes.append(self._run(index, files))
+                path, output = self.pairs[index]
+                outcome = run_one(
+                    path,
+                    output,
+                    self._manager,
+                    self.config,
+                    self._bases,
+                    self._on_error,
+                    files.write,
+                )
+                outcomes.append(outcome)
             begin(-1)
             return not_written(outcomes, files.commit())
-
-    def _run(self, index: int, files: Chunk) -> Outcome:
-        path, output = self.pairs[index]
-        try:
-            return run_module(
-                path, output, self._manager, self.config, self._bases, write=files.write
-            )
-        except (KbtfError, OSError) as error:
-            self._on_error()
-            known = as_kbtf_error(error, path)
-        except MemoryError:
-            known = MachineError("out of memory", file=path)
-        return failed(path, output, known)
 
     @property
     def function(self) -> Callable[[Package], object]:

@@ -9,7 +9,6 @@ import sys
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from kbtf.cli.options import add_run_options
 from kbtf.cli.terminal.outcomes import print_outcome, run_each
 from kbtf.errors import UsageError
 from kbtf.hooks.options import Config
@@ -17,6 +16,7 @@ from kbtf.kbuild.build import Build, Request
 from kbtf.kbuild.kdir import default_kdir, require_kdir
 from kbtf.kbuild.make import object_directory, sort_words
 from kbtf.kbuild.step import record
+from kbtf.run.options import add_run_options
 
 if TYPE_CHECKING:
     from kbtf.cli.session import Session

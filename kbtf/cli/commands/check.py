@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.cli.inputs import add_jobs, add_modules, find_modules
+from kbtf.cli.inputs import add_modules, find_modules
 from kbtf.errors import UsageError
+from kbtf.run.options import add_jobs
 from kbtf.say import say_text
 
 if TYPE_CHECKING:

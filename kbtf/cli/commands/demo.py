@@ -65,8 +65,8 @@ def _show(path: str) -> None:
 
 
 def _run_phases(path: str) -> None:
-    from kbtf.cli.options import add_run_options
     from kbtf.cli.terminal.outcomes import summary
+    from kbtf.run.options import add_run_options
 
     group = OptionGroup()
     add_run_options(group)

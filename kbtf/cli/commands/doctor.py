@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.cli.options import add_run_options, hide
 from kbtf.cli.terminal.as_json import print_json
 from kbtf.kbuild.kdir import default_kdir
+from kbtf.run.options import add_run_options, hide
 from kbtf.say import say, say_text, visible
 
 if TYPE_CHECKING:

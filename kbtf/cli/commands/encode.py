@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbtf.cli.common import add_base, add_output, write_bytes
-from kbtf.cli.inputs import number_of_jobs
 from kbtf.encode.features import DEFAULT, FEATURES, features_of_list, require_known
+from kbtf.run.options import number_of_jobs
 
 if TYPE_CHECKING:
     import argparse

@@ -143,23 +143,15 @@ def _finder(args: argparse.Namespace) -> BaseFinder:
 
 def _open(path: str, finder: BaseFinder) -> Module:
     from kbtf.elf.module import Module
+    from kbtf.run.base_finder import other_release
 
     module = Module.open_to_read(path, find_base=finder.find)
     if module.has_btf and not module.has_btf_base:
-        _require_own_base(module)
+        what = other_release(module.found_base, module)
+        if what:
+            raise BaseError(what, file=path, hint="name the right base with --base")
     _ = module.btf  # bad input is reported here
     return module
-
-
-def _require_own_base(module: Module) -> None:
-    base = module.found_base
-    if base.release is None or module.release in (None, base.release):
-        return
-    raise BaseError(
-        f"was built for {module.release}, the base {base.source} is {base.release}'s",
-        file=module.path,
-        hint="name the right base with --base",
-    )
 
 
 def _audit(module: Module, opened: dict[str, Module]) -> _Audited:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kbtf.cli.options import add_run_options, hide
 from kbtf.cli.terminal.as_json import print_json
 from kbtf.cli.terminal.table import print_table
 from kbtf.errors import UsageError
+from kbtf.run.options import add_run_options, hide
 
 if TYPE_CHECKING:
     import argparse
@@ -104,11 +104,13 @@ def _run_traced(parsed: argparse.Namespace, session: Session) -> int:
 def _outcomes(
     modules: list[str], manager: Manager, config: Config, *, debug: bool
 ) -> list[Outcome]:
-    from kbtf.cli.terminal.outcomes import run_one
     from kbtf.run.base_finder import BaseFinder
+    from kbtf.run.pipeline import run_one
+    from kbtf.say import complain_of_traceback
 
     bases = BaseFinder(config)
-    return [run_one(path, path, manager, config, bases, debug=debug) for path in modules]
+    on_error = complain_of_traceback if debug else None
+    return [run_one(path, path, manager, config, bases, on_error) for path in modules]
 
 
 def _print_steps(trace: Trace) -> None:

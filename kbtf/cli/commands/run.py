@@ -7,9 +7,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kbtf.cli.inputs import add_modules, find_modules
-from kbtf.cli.options import add_run_options
 from kbtf.cli.terminal.outcomes import print_outcome, run_each
 from kbtf.errors import UsageError
+from kbtf.run.options import add_run_options
 
 if TYPE_CHECKING:
     import argparse

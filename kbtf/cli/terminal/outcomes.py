@@ -6,10 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbtf.cli.terminal.messages import counted, print_error, print_warning
-from kbtf.errors import KbtfError, as_kbtf_error
 from kbtf.run.base_finder import BaseFinder
-from kbtf.run.outcome import Outcome, Size, failed
-from kbtf.run.pipeline import run_module
+from kbtf.run.pipeline import run_one
 from kbtf.say import complain_of_traceback, say
 
 if TYPE_CHECKING:
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
 
     from kbtf.hooks.manager import Manager
     from kbtf.hooks.options import Config
+    from kbtf.run.outcome import Outcome, Size
 
 
 def run_each(
@@ -25,36 +24,23 @@ def run_each(
     """Process each module into its output; one that fails does not stop the others."""
     pairs = list(modules)
     bases = BaseFinder(config)
+    on_error = complain_of_traceback if debug else None
     executor = manager.call("kbtf_executor", config=config)
     if len(pairs) == 1 and executor is None:
-        yield run_one(*pairs[0], manager, config, bases, debug=debug)
+        yield run_one(*pairs[0], manager, config, bases, on_error)
         return
     from kbtf.cli.terminal.progress import progress
     from kbtf.jobs.run import Jobs
     from kbtf.run.batch import run_batch
     from kbtf.run.task import RunModules
 
-    task = RunModules(
-        pairs, manager, config, bases, complain_of_traceback if debug else lambda: None
-    )
+    task = RunModules(pairs, manager, config, bases, on_error)
     jobs = Jobs(config.get("jobs", 1), print_warning)
     with progress([path for path, _ in pairs]) as watch:
         for outcome in run_batch(task, jobs, executor, watch):
             if watch:
                 watch.clear()
             yield outcome
-
-
-def run_one(
-    path: str, output: str, manager: Manager, config: Config, bases: BaseFinder, *, debug: bool
-) -> Outcome:
-    """Process a module into its output; an error is part of the outcome."""
-    try:
-        return run_module(path, output, manager, config, bases)
-    except (KbtfError, OSError) as error:
-        if debug:
-            complain_of_traceback()
-        return failed(path, output, as_kbtf_error(error))
 
 
 def print_outcome(outcome: Outcome, *, quiet: bool, verbose: bool, dry_run: bool = False) -> None:

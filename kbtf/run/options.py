@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""The settings of commands that run passes."""
+"""The settings of a run: options of commands, and keys of the configuration."""
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
-
-from kbtf.cli.inputs import add_jobs
 
 if TYPE_CHECKING:
     from kbtf.hooks.options import OptionGroup
@@ -38,6 +35,28 @@ def add_base_options(group: OptionGroup) -> None:
     )
 
 
+def add_jobs(group: OptionGroup) -> None:
+    """The option ``-j``."""
+    group.add(
+        "-j",
+        "--jobs",
+        type=number_of_jobs,
+        safe=True,
+        metavar="N",
+        help="work on N modules at once, 0 for one on each CPU (default: 1, or what make's "
+        "jobserver allows)",
+    )
+
+
+def number_of_jobs(text: str) -> int:
+    """The number after ``-j``."""
+    import argparse
+
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of jobs")
+    return int(text)
+
+
 def add_run_options(group: OptionGroup) -> None:
     """The options of a run that may also be in the configuration."""
     add_base_options(group)
@@ -58,5 +77,7 @@ def add_run_options(group: OptionGroup) -> None:
 
 def hide(group: OptionGroup, *keys: str) -> None:
     """Leave options out of the help that are accepted only because they are those of a run."""
+    import argparse
+
     for key in keys:
         group.options[key].kwargs["help"] = argparse.SUPPRESS
