@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.cli.command import COMMANDS, find
-from kbtf.cli.parser import command_parser, root_parser
+from kbtf.cli.parser import arguments_of, command_parser, root_parser, summaries_of
 from kbtf.cli.session import declare, is_configured
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def inventory() -> list[Command]:
     """
     own = [_own(name, summary) for name, summary in COMMANDS.items()]
     _, subparsers = root_parser()
-    helps = {action.dest: action.help or "" for action in subparsers._choices_actions}
+    helps = summaries_of(subparsers)
     added = [
         _command(name, helps.get(name, ""), parser)
         for name, parser in subparsers.choices.items()
@@ -89,7 +89,7 @@ def _own(name: str, summary: str) -> Command:
 
 
 def _command(name: str, summary: str, parser: argparse.ArgumentParser) -> Command:
-    shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    shown = [action for action in arguments_of(parser) if action.help != argparse.SUPPRESS]
     arguments = tuple(_argument(action) for action in shown)
     return Command(
         name=name,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _WIDEST = 100
 """Columns: longer lines are hard to read."""
+_NARROWEST = 11
+"""Columns: as argparse has it."""
 _FIRST_STEPS = """\
 usage: kbtf COMMAND ...
 
@@ -27,23 +29,27 @@ usage: kbtf COMMAND ...
 """
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Replaces argparse's own, which gets the width from shutil and so imports four compressors."""
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    # argparse would get the width from shutil, which imports four compressors
+    return argparse.RawDescriptionHelpFormatter(prog, width=_width())
 
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=min(_terminal_width(), _WIDEST) - 2)
 
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        """Wrap paragraphs to the width of the terminal; keep examples unchanged, for copying."""
-        import textwrap
+def _wrapped(text: str | None) -> str | None:
+    """Paragraphs as wide as the terminal; examples are unchanged, for copying."""
+    if text is None:
+        return None
+    import textwrap
 
-        paragraphs = text.split("\n\n")
-        return "\n\n".join(
-            paragraph
-            if paragraph.startswith("example:")
-            else textwrap.fill(" ".join(paragraph.split()), width, break_on_hyphens=False)
-            for paragraph in paragraphs
-        )
+    return "\n\n".join(
+        paragraph
+        if paragraph.startswith("example:")
+        else textwrap.fill(" ".join(paragraph.split()), _width(), break_on_hyphens=False)
+        for paragraph in text.split("\n\n")
+    )
+
+
+def _width() -> int:
+    return max(_NARROWEST, min(_terminal_width(), _WIDEST) - 2)
 
 
 def _terminal_width() -> int:
@@ -60,9 +66,13 @@ class _Parser(argparse.ArgumentParser):
     """Reports errors on one line, as the rest of kbtf does; refuses abbreviated options."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["formatter_class"] = _Formatter
+        kwargs["formatter_class"] = _formatter
         kwargs["allow_abbrev"] = False
         super().__init__(*args, **kwargs)
+
+    def format_help(self) -> str:
+        self.description, self.epilog = _wrapped(self.description), _wrapped(self.epilog)
+        return super().format_help()
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         parsed, unknown = self.parse_known_args(args, namespace)
@@ -83,7 +93,7 @@ class _Parser(argparse.ArgumentParser):
         option = word.partition("=")[0] if word.startswith("--") else word[:2]
         if option[:1] != "-" or option[1:2] in "0123456789" or " " in word:
             return False
-        return option not in self._option_string_actions
+        return option not in _flags_of(self)
 
     def _refuse(self, unknown: list[str]) -> None:
         if not unknown:
@@ -92,11 +102,26 @@ class _Parser(argparse.ArgumentParser):
         if not options:
             self.error(f"too many arguments: {' '.join(unknown)}")
         option = options[0]
-        self.error(f"unknown option {option}{meant(option, self._option_string_actions)}")
+        self.error(f"unknown option {option}{meant(option, _flags_of(self))}")
 
     def error(self, message: str) -> Any:
         complain(f"kbtf: error: {message}; see '{self.prog} --help'")
         self.exit(2)
+
+
+# argparse has no public names for what the next two return.
+def arguments_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """All options and positional arguments, those in groups too."""
+    return parser._actions
+
+
+def summaries_of(subparsers: Any) -> dict[str, str]:
+    """The help of each command, by name."""
+    return {action.dest: action.help or "" for action in subparsers._choices_actions}
+
+
+def _flags_of(parser: argparse.ArgumentParser) -> set[str]:
+    return {flag for action in arguments_of(parser) for flag in action.option_strings}
 
 
 def meant(word: str, known: Iterable[str]) -> str:
@@ -116,7 +141,7 @@ def command_parser(name: str) -> argparse.ArgumentParser:
         epilog=f"example:\n{command.EXAMPLE}",
     )
     command.options(parser)
-    if "--json" in parser._option_string_actions:
+    if "--json" in _flags_of(parser):
         parser.epilog = f"{parser.epilog}\n\n'kbtf schema {name}' describes the JSON document."
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
