@@ -209,6 +209,10 @@ class Module:
                     self._btf = Btf.parse(data, self.btf_base)
         return self._btf
 
+    def known_btf(self) -> tuple[Btf | None, Btf | None]:
+        """The split BTF and its base that were read or set so far; no base is searched for."""
+        return self._btf, self._btf_base
+
     def set_btf(self, btf: Btf, btf_base: Btf | None = None) -> None:
         """Replace the split BTF and its distilled base."""
         self._btf, self._btf_base = btf, btf_base

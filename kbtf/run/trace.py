@@ -156,7 +156,7 @@ def _contents(subject: object) -> dict[str, int]:
     image = ElfImage(subject.to_pieces())
     contents = {s.name: hash(bytes(image.contents(s))) for s in image.sections if s.type}
     # BTF is put into the image at the end; accessing it here would search for a base.
-    for name, btf in ((".BTF", subject._btf), (".BTF.base", subject._btf_base)):
+    for name, btf in zip((".BTF", ".BTF.base"), subject.known_btf(), strict=True):
         if btf is not None:
             contents[name] = hash(btf.to_bytes())
     for name in (".symtab", ".strtab", ".shstrtab"):
