@@ -17,9 +17,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from kbtf.elf.format import ET_REL
-from kbtf.elf.image import ElfImage
-from kbtf.errors import ElfError, KbtfError
+from kbtf.errors import KbtfError
 from kbtf.files.helper import environment, run_helper, temporary_directory
 from kbtf.kbuild.console import Failure, report
 from kbtf.kbuild.pahole import options as pahole_options
@@ -44,8 +42,9 @@ def fail(args: list[str], error: KbtfError) -> int:
 def run(args: list[str]) -> int:
     """Run ``kbtf-pahole`` with the arguments *args*; the exit code."""
     request = pahole_options.read(args)
-    if request.encode and _encodes_itself(request):
-        return _encode_here(request)
+    is_external = _is_external(request)
+    if is_external is not None and not _prefers_pahole():
+        return _encode_here(request, is_external=is_external)
     reason = None
     if request.encode and request.file and not _prefers_pahole():
         reason = _encode_vmlinux(request)
@@ -60,7 +59,7 @@ def run(args: list[str]) -> int:
     if version is None:
         _become([pahole, *args])
     missing = pahole_options.lacks(request, version)
-    if request.base and request.file and _is_external(request.file):
+    if is_external:
         if request.detached is None:
             # These are made here, whatever pahole supports.
             ours = ("distilled_base", "decl_tag_kfuncs" if _is_tagging() else "")
@@ -76,19 +75,11 @@ def _prefers_pahole() -> bool:
     return os.environ.get("KBTF_ENCODER") == "pahole"
 
 
-def _encodes_itself(request: Request) -> bool:
-    if _prefers_pahole() or not request.base or not request.file:
-        return False
-    image = _image(request.file)
-    return image is not None and image.type == ET_REL
-
-
-def _encode_here(request: Request) -> int:
+def _encode_here(request: Request, *, is_external: bool) -> int:
     from kbtf.files.replace import replace_and_warn
     from kbtf.kbuild.pahole import own
 
     path, base = request.file or "", request.base or ""
-    is_external = _is_external(path)
     features = own.features_of(request, is_external=is_external)
     btf = own.encode(PROGRAM, path, base, features)
     if btf is None:
@@ -161,22 +152,26 @@ def _is_tagging() -> bool:
     return os.environ.get("KBTF_KFUNC_TAGS", "0") not in ("", "0")
 
 
-def _is_external(path: str) -> bool:
-    """Whether *path* is a module from outside the kernel tree; modpost marks the others."""
-    image = _image(path)
-    modinfo = image.data(".modinfo") if image is not None else None
-    if image is None or image.type != ET_REL or modinfo is None:
-        return False
-    return b"intree=Y" not in modinfo.split(b"\0")
+def _is_external(request: Request) -> bool | None:
+    """Whether a module from outside the kernel tree is encoded; None if no module is.
 
-
-def _image(path: str) -> ElfImage | None:
-    """The ELF file *path*; None if it is not one: pahole reports what is wrong with it."""
-    try:
-        with open(path, "rb") as file:
-            return ElfImage(file.read())
-    except (OSError, ElfError):
+    modpost marks those of the tree.  Without a base, or if the file cannot be read, pahole reports
+    what is wrong.
+    """
+    if not request.encode or not request.base or not request.file:
         return None
+    from kbtf.elf.format import ET_REL
+    from kbtf.elf.image import ElfImage
+    from kbtf.elf.module import map_module
+
+    try:
+        image = ElfImage(map_module(request.file))
+    except KbtfError:
+        return None
+    if image.type != ET_REL:
+        return None
+    modinfo = image.data(".modinfo")
+    return modinfo is not None and b"intree=Y" not in modinfo.split(b"\0")
 
 
 def _command(request: Request, version: tuple[int, int]) -> list[str]:
