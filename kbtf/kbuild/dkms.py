@@ -13,13 +13,10 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from kbtf.errors import ToolError
 from kbtf.kbuild import drop_in
-
-if TYPE_CHECKING:
-    pass
 
 _CONFIGURATION = "etc/dkms/framework.conf.d/kbtf.conf"
 _MAKE = "etc/dkms/kbtf/make"
