@@ -36,7 +36,8 @@ class Violation(NamedTuple):
 
 
 def verify(btf: Btf, rules: Rules | None = None, *, distilled: bool = False) -> list[Violation]:
-    """The violations in *btf*, in the order of its types; the first 64 of them.
+    """The violations in *btf*, in the order of its types; of more than 64, the
+    last are left out, and warnings before errors.
 
     *rules* are those of the loading kernel, by default those that the base of *btf*, or *btf*
     itself, shows.  With *distilled*, it must be valid as ``.BTF.base``.  Parsing has already

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kbtf import Btf, BtfBuilder, BtfError, Kind, RelocationError, distill, relocate, verify
+from kbtf import Btf, BtfBuilder, BtfError, Kind, RelocationError, Severity, distill, relocate, verify
 from kbtf.btf.rules import OLDEST
 from kbtf.errors import MisfitError
 from kbtf.native import _native
@@ -266,6 +266,30 @@ def test_the_first_64_findings_are_kept() -> None:
     findings = verify(b.build(), NOW)
 
     assert [finding.type_id for finding in findings[:64]] == list(range(1, 65))
+
+
+def test_a_refusal_is_kept_rather_than_a_warning() -> None:
+    b = BtfBuilder(byte_order="little")
+    for _ in range(100):
+        b.add_func_proto(0, [("x", 0), ("y", 0)])
+        b.add_func_proto(0, [("x", 0), ("y", 0)])
+        b.add_fwd("")
+
+    findings = verify(b.build(), NOW)
+
+    assert [finding.type_id for finding in findings] == [3 * n for n in range(1, 65)]
+    assert {finding.severity for finding in findings} == {Severity.ERROR}
+
+
+def test_findings_stay_in_order_when_one_makes_room() -> None:
+    b = BtfBuilder(byte_order="little")
+    for _ in range(70):
+        b.add_func_proto(0, [("x", 0), ("y", 0)])
+    b.add_fwd("")
+
+    findings = verify(b.build(), NOW)
+
+    assert [finding.type_id for finding in findings] == [*range(1, 64), 71]
 
 
 # Checksums

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from btf.verifying import NOW, builder, texts
+from conftest import missing
 from kbtf import Btf, BtfBuilder, Kind, Severity, verify
 from kbtf.btf.rules import OLDEST
 
@@ -36,6 +41,11 @@ REFUSED: dict[str, tuple[Callable[[BtfBuilder], object], str]] = {
         lambda b: b.add(Kind.INT, "x", size_or_type=4, words=(1 << 28 | 32,)),
         "unknown bits",
     ),
+    "int with an encoding of its own": (
+        lambda b: b.add_int("x", 4, encoding=8),
+        "unknown encoding (0x8)",
+    ),
+    "fwd with a name of Latin-1": (lambda b: b.add_fwd("\udce4b"), "FWD has no valid name"),
     "named pointer": (lambda b: b.add_ref(Kind.PTR, 1, "x"), "PTR has a name ('x')"),
     "typedef without name": (lambda b: b.add_ref(Kind.TYPEDEF, 1), "no valid name"),
     "type tag without name": (lambda b: b.add_ref(Kind.TYPE_TAG, 1), "TYPE_TAG has no name"),
@@ -158,6 +168,7 @@ ACCEPTED: dict[str, Callable[[BtfBuilder], object]] = {
     ),
     "signed enum": lambda b: b.add_enum("", 4, [("A", -1)], signed=True),
     "section name": lambda b: b.add_datasec(".data..percpu", 4, [(1, 0, 4)]),
+    "section name in UTF-8": lambda b: b.add_datasec(".dätä", 4, [(1, 0, 4)]),
     "name with dots": lambda b: b.add_func("f.cold", b.add_func_proto(0)),
     "vararg": lambda b: b.add_func_proto(1, [("a", 1), ("", 0)]),
     "bitfields": lambda b: b.add_composite(Kind.STRUCT, "s", 4, [("a", 1, 0, 3), ("b", 1, 3, 1)]),
@@ -241,6 +252,70 @@ def test_a_type_tag_behind_another_modifier_is_refused() -> None:
     b = builder()
     b.add_ref(Kind.TYPE_TAG, b.add_ref(Kind.CONST, 1), "user")
     assert texts(b) == []
+
+
+def test_the_rules_for_tags_hold_for_a_type_of_the_base_that_ends_a_walk() -> None:
+    """btf_check_type_tags() looks at the type before it ends the walk there."""
+    base = builder()
+    tag = base.add_ref(Kind.TYPE_TAG, 1, "user")
+    s = BtfBuilder(base.build())
+    s.add_ref(Kind.CONST, tag)
+    assert any("TYPE_TAG follows" in text for text in texts(s))
+    assert texts(s, NOW._replace(tags_first=False)) == []
+
+    s = BtfBuilder(base.build())
+    s.add_ref(Kind.TYPE_TAG, tag, "user")
+    assert texts(s) == []
+
+
+def test_a_chain_of_32_modifiers_does_not_go_on_in_the_base() -> None:
+    base = builder()
+    first = base.add_ref(Kind.CONST, 1)
+    s = BtfBuilder(base.build())
+    for _ in range(31):
+        s.add_ref(Kind.CONST, s.next_id + 1)
+    s.add_ref(Kind.CONST, first)
+    assert any("more than 32" in text for text in texts(s))
+
+    s = BtfBuilder(base.build())
+    for _ in range(30):
+        s.add_ref(Kind.CONST, s.next_id + 1)
+    s.add_ref(Kind.CONST, first)
+    assert texts(s) == []
+
+
+def test_bits_of_an_int_that_the_kernel_ignores_are_a_warning() -> None:
+    b = BtfBuilder(byte_order="little")
+    b.add(Kind.INT, "x", size_or_type=4, words=(1 << 8 | 32,))
+
+    (violation,) = verify(b.build(), NOW)
+
+    assert violation.severity is Severity.WARNING
+    assert "bits that mean nothing (0x120)" in violation.text
+
+
+def test_names_are_judged_alike_in_a_locale_of_latin_1(tmp_path: Path) -> None:
+    localedef = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(tmp_path / "latin1")]
+    if not Path("/usr/share/i18n/charmaps/ISO-8859-1.gz").exists():
+        missing("locales")
+    subprocess.run(localedef, check=True)
+    b = builder()
+    b.add_fwd("\udce4b")
+    code = (
+        "import locale, sys; from kbtf import Btf, verify;"
+        "locale.setlocale(locale.LC_ALL, sys.argv[1]);"
+        "print(*[v.text for v in verify(Btf.parse(sys.stdin.buffer.read()))], sep=chr(10))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, "latin1"],
+        input=b.to_bytes(),
+        env={**os.environ, "LOCPATH": str(tmp_path)},
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout == b"FWD has no valid name\n"
 
 
 def test_what_the_kernel_takes_on_trust_is_told_apart() -> None:

@@ -5,7 +5,8 @@
  */
 #include "btf.h"
 
-#include <ctype.h>
+#include "identifier.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -13,6 +14,7 @@ struct check {
 	const struct btf *btf;
 	const struct verify_rules *rules;
 	struct verify_report *report;
+	uint32_t nr_refused; /* findings of the report that are */
 	uint32_t id;
 	const uint8_t *type;
 	uint32_t kind;
@@ -20,16 +22,33 @@ struct check {
 	bool flag;
 };
 
+/* A new last finding; NULL if the report is full.  Then a refusal takes the place of the last other one. */
+static struct verify_finding *new_finding(struct check *c, bool refused)
+{
+	struct verify_finding *findings = c->report->findings;
+	uint32_t i;
+
+	if (c->nr_refused == MAX_FINDINGS || (c->report->nr == MAX_FINDINGS && !refused))
+		return NULL;
+	if (c->report->nr == MAX_FINDINGS) {
+		for (i = MAX_FINDINGS - 1; findings[i].refused;)
+			i--;
+		memmove(&findings[i], &findings[i + 1], (MAX_FINDINGS - 1 - i) * sizeof(*findings));
+		c->report->nr--;
+	}
+	c->nr_refused += refused;
+	return &findings[c->report->nr++];
+}
+
 __attribute__((format(printf, 3, 4))) static void say(struct check *c, bool refused,
 						      const char *format, ...)
 {
-	struct verify_finding *finding;
+	struct verify_finding *finding = new_finding(c, refused);
 	va_list args;
 	int used;
 
-	if (c->report->nr == MAX_FINDINGS)
+	if (!finding)
 		return;
-	finding = &c->report->findings[c->report->nr++];
 	finding->type_id = c->id;
 	finding->refused = refused;
 	used = snprintf(finding->text, sizeof(finding->text), "%s ", kinds[c->kind].name);
@@ -46,26 +65,17 @@ static const char *name_of(const struct check *c, uint32_t offset)
 	return btf_string(c->btf, offset);
 }
 
-static bool starts_name(char ch)
+static bool has_identifier(const struct check *c, uint32_t offset)
 {
-	return isalpha((unsigned char)ch) || ch == '_' || ch == '.';
+	return is_identifier(name_of(c, offset), c->rules->name_len);
 }
 
-static bool continues_name(char ch)
+/* As the kernel's isprint(), which also takes the printable characters of Latin-1. */
+static bool is_printable(char ch)
 {
-	return starts_name(ch) || isdigit((unsigned char)ch);
-}
+	unsigned char byte = (unsigned char)ch;
 
-static bool is_identifier(const struct check *c, uint32_t offset)
-{
-	const char *name = name_of(c, offset);
-	uint32_t length = 1;
-
-	if (!starts_name(*name))
-		return false;
-	while (length <= c->rules->name_len && continues_name(name[length]))
-		length++;
-	return length <= c->rules->name_len && !name[length];
+	return (byte >= 0x20 && byte < 0x7f) || byte >= 0xa0;
 }
 
 static bool is_section_name(const struct check *c, uint32_t offset)
@@ -73,20 +83,20 @@ static bool is_section_name(const struct check *c, uint32_t offset)
 	const char *name = name_of(c, offset);
 	uint32_t length = 0;
 
-	while (length <= c->rules->name_len && isprint((unsigned char)name[length]))
+	while (length <= c->rules->name_len && is_printable(name[length]))
 		length++;
 	return length && length <= c->rules->name_len && !name[length];
 }
 
 static void need_identifier(struct check *c)
 {
-	if (!type_name(c->type) || !is_identifier(c, type_name(c->type)))
+	if (!type_name(c->type) || !has_identifier(c, type_name(c->type)))
 		say(c, REFUSED, "has no valid name");
 }
 
 static void allow_identifier(struct check *c)
 {
-	if (type_name(c->type) && !is_identifier(c, type_name(c->type)))
+	if (type_name(c->type) && !has_identifier(c, type_name(c->type)))
 		say(c, REFUSED, "has an invalid name");
 }
 
@@ -119,21 +129,27 @@ static uint32_t tail_word(const struct check *c)
 	return type_word(c->type + TYPE_LEN, 0);
 }
 
+#define INT_BOOL 4u /* the highest encoding; the others are 1 (signed) and 2 (char) */
+
 static void check_int(struct check *c)
 {
 	uint32_t word = tail_word(c);
-	uint32_t encoding = word >> 24;
+	uint32_t encoding = word >> 24 & 0xf;
 	uint32_t bits = (word & 0xff) + (word >> 16 & 0xff);
 
 	need_plain_info(c);
-	if (word & 0xf000ff00)
+	if (word & 0xf0000000)
 		say(c, REFUSED, "has unknown bits (0x%x)", word);
+	if (word & 0xff00)
+		say(c, TRUSTED, "has bits that mean nothing (0x%x)", word);
 	if (bits > 128)
 		say(c, REFUSED, "has more than 128 bits (%u)", bits);
 	if ((bits + 7) / 8 > type_size(c->type))
 		say(c, REFUSED, "has %u bits in %u bytes", bits, type_size(c->type));
 	if (encoding & (encoding - 1))
 		say(c, REFUSED, "has more than one encoding (0x%x)", encoding);
+	else if (encoding > INT_BOOL)
+		say(c, REFUSED, "has an unknown encoding (0x%x)", encoding);
 }
 
 static void check_array(struct check *c)
@@ -155,7 +171,7 @@ static void check_members(struct check *c)
 		offset = item_word(c, i, 2);
 		if (c->flag)
 			offset &= 0xffffff;
-		if (name && !is_identifier(c, name))
+		if (name && !has_identifier(c, name))
 			say(c, REFUSED, "has an invalid name for member %u", i);
 		if (!item_word(c, i, 1))
 			say(c, REFUSED, "has member '%.64s' of type void", name_of(c, name));
@@ -186,7 +202,7 @@ static void check_enum(struct check *c)
 		say(c, REFUSED, "has %u bytes", size);
 	for (i = 0; i < c->vlen; i++) {
 		name = item_word(c, i, 0);
-		if (!name || !is_identifier(c, name))
+		if (!name || !has_identifier(c, name))
 			say(c, REFUSED, "has an invalid name for value %u", i);
 	}
 }
@@ -370,33 +386,31 @@ static void check_type(struct check *c)
 
 /*
  * A chain of modifiers has at most 32, and ends.  As in the kernel, a walk ends at a type with a
- * lower id, whose own chain was walked before.
+ * lower id, whose own chain was walked before; the rules still hold for that type itself.
  */
 static void check_chain(struct check *c)
 {
 	const uint8_t *type = c->type;
 	bool in_tags = c->kind == KIND_TYPE_TAG;
-	uint32_t kind = c->kind;
-	uint32_t next, steps;
+	uint32_t id = c->id, steps;
 
-	for (steps = 0; is_modifier(kind); steps++) {
+	for (steps = 0; is_modifier(type_kind(type)); steps++) {
 		if (steps == 32) {
 			say(c, REFUSED, "starts a chain of more than 32 modifiers, or a cycle");
 			return;
 		}
-		if (kind == KIND_TYPE_TAG && !in_tags && c->rules->tags_first) {
+		if (type_kind(type) != KIND_TYPE_TAG) {
+			in_tags = false;
+		} else if (!in_tags && c->rules->tags_first) {
 			say(c, REFUSED, "starts a chain in which a TYPE_TAG follows another modifier");
 			return;
 		}
-		in_tags = in_tags && kind == KIND_TYPE_TAG;
-		next = type_size(type);
-		/* Types of the base were checked with the base. */
-		if (!next || next < c->btf->start_id)
+		if (id < c->id)
 			return;
-		type = btf_type(c->btf, next);
-		kind = type_kind(type);
-		if (next < c->id && (kind != KIND_TYPE_TAG || in_tags || !c->rules->tags_first))
+		id = type_size(type);
+		if (!id)
 			return;
+		type = btf_type(c->btf, id);
 	}
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* Variables of the sections that BPF programs may read: VAR and DATASEC. */
 #include "encoder.h"
+#include "identifier.h"
 
 #define PERCPU ".data..percpu"
 #define MAX_NAME 128u
@@ -105,17 +106,6 @@ static bool is_generated(const char *name)
 	return false;
 }
 
-static bool is_identifier(const char *name, size_t length)
-{
-	size_t i;
-
-	for (i = 0; i < length; i++)
-		if (!((name[i] >= 'A' && name[i] <= 'Z') || (name[i] >= 'a' && name[i] <= 'z') ||
-		      name[i] == '_' || name[i] == '.' || (i && name[i] >= '0' && name[i] <= '9')))
-			return false;
-	return length <= MAX_NAME;
-}
-
 /* Whether the symbol table has an object of that name in that section; the linker may drop it. */
 static bool has_symbol(struct encoder *encoder, const char *name, uint16_t section)
 {
@@ -169,7 +159,7 @@ static int emit_variable(struct encoder *encoder, const struct variable *variabl
 	if (!length || is_generated(text) ||
 	    (!variable->offset && !has_symbol(encoder, text, variable->section)))
 		return 0;
-	if (!is_identifier(text, length))
+	if (!is_identifier(text, MAX_NAME))
 		return refuse(encoder, variable, "a variable whose name is not valid in C");
 	if (!type)
 		return refuse(encoder, variable, "a variable of type void");
