@@ -270,3 +270,15 @@ def test_what_the_kernel_refuses_by_its_rules_is_named() -> None:
 
     assert result.verdict is Verdict.REJECTED
     assert only(result).text.endswith("FLOAT has 3 bytes")
+
+
+def test_a_refusal_is_named_after_any_number_of_warnings() -> None:
+    s = pointing(base())
+    for _ in range(100):
+        s.add_func_proto(0, [("x", 0), ("y", 0)])
+    s.add_fwd("")
+
+    result = judge(module_of(s), kernel(base().build()))
+
+    assert result.verdict is Verdict.REJECTED
+    assert [f.code for f in result.findings] == ["rule", *["unchecked"] * 8]

@@ -225,9 +225,9 @@ def _violations(
     btf: Btf, kernel: Kernel, section: str, *, distilled: bool = False
 ) -> Iterator[Finding]:
     found = verify(btf, kernel.rules, distilled=distilled)
-    for violation in found[:_MOST]:
-        code = "rule" if violation.severity is Severity.ERROR else "unchecked"
-        yield LOADING.finding(code, section=section, violation=violation)
+    for severity, code in ((Severity.ERROR, "rule"), (Severity.WARNING, "unchecked")):
+        for violation in [v for v in found if v.severity is severity][:_MOST]:
+            yield LOADING.finding(code, section=section, violation=violation)
 
 
 def _unrelocatable(error: RelocationError, split: Btf, kernel: Kernel) -> Finding:
