@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from btf.of_tomorrow import NEW, first_of_new_kind
 from hostile.shapes import as_base
 from kbtf import Btf, BtfBuilder, BtfError, Kind
 from kbtf.btf.c_type_name import shown, spell
 from kbtf.btf.diff import diff_bases
 from kbtf.btf.dump.c.header import dump_c
 from kbtf.btf.kinds import MODIFIERS
+from kbtf.native import _native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +33,31 @@ def _takes_no_time() -> Iterator[None]:
 def test_names_that_share_storage_are_measured_before_they_are_copied(kind: str) -> None:
     with pytest.raises(BtfError, match="all names up to this one are too long"):
         Btf.parse(as_base(f"{kind} of suffixes"))
+
+
+def test_names_of_an_unknown_kind_are_measured_too() -> None:
+    b = BtfBuilder(byte_order="little")
+    for _ in range(600):
+        b.add_ref(Kind.TYPEDEF, 0, "x" * 65_000)
+    blob = first_of_new_kind(b)
+    one, other = (struct.pack("<I", kind << 24) for kind in (Kind.TYPEDEF, NEW))
+
+    with pytest.raises(BtfError, match="all names up to this one are too long"):
+        Btf.parse(blob.replace(one, other))
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_types_of_one_name_are_not_counted_for_each_other(indexed: bool) -> None:
+    b = BtfBuilder(byte_order="little")
+    b.add_int("int", 4)
+    for _ in range(200_000):
+        b.add_composite(Kind.STRUCT, "s", 8)
+    s = BtfBuilder(Btf.parse(b.to_bytes()))
+    s.add_ref(Kind.PTR, 2)
+    target = b.build()
+    names = _native.index_base(target.index, 1) if indexed else None
+
+    assert _native.relocate(s.build().index, target.index, names).reason == "ambiguous"
 
 
 def test_real_names_are_far_from_that(corpus_base: Btf) -> None:

@@ -390,17 +390,14 @@ static uint32_t first_named(const struct base_index *index, uint32_t name, uint3
 const struct base_named *base_index_named(const struct base_index *index, const char *name,
 					  size_t length, const struct base_named **end)
 {
-	uint32_t low, high, offset;
+	uint32_t offset;
 
 	*end = index->named;
 	if (!kbtf_base_string(index, name, length, kbtf_base_hash(index, name, length), &offset) ||
 	    !offset)
 		return index->named;
-	low = first_named(index, offset, 0);
-	for (high = low; high < index->nr_named && index->named[high].name == offset;)
-		high++;
-	*end = &index->named[high];
-	return &index->named[low];
+	*end = &index->named[first_named(index, offset + 1, 0)];
+	return &index->named[first_named(index, offset, 0)];
 }
 
 uint32_t base_index_next_named(const struct base_index *index, uint32_t id)

@@ -19,7 +19,7 @@
 #define BTF_HEADER_LEN 24u
 #define BTF_LAYOUT_HEADER_LEN 32u
 #define TYPE_LEN 12u /* name_off, info, size or type */
-#define MAX_STRING 65535u /* bytes, without NUL; the kernel's identifiers have at most 511 */
+#define MAX_STRING 65535u /* bytes, without NUL; the kernel's identifiers have at most 512 */
 
 /* An error message; type_id is 0 if it is not about a type. */
 struct btf_error {
@@ -51,7 +51,8 @@ struct btf {
 	uint32_t type_len;
 	uint32_t str_len;
 	uint32_t header_len;
-	uint32_t layout_off; /* from the start of the blob; 0 if there is no layout */
+	uint32_t type_off;   /* from the start of the blob, as the next */
+	uint32_t layout_off; /* 0 if there is no layout */
 	uint32_t layout_len;
 	uint32_t start_id;  /* id of the first own type */
 	uint32_t end_id;    /* one past the last */
@@ -341,7 +342,8 @@ struct base_index;
 
 /*
  * Move split BTF, whose blob is `data`, from its distilled base onto a target, whose index saves the
- * hash of its names and may be NULL.  On error, either `out->failure` has a reason or `err` a text.
+ * hash of its names and may be NULL.  On error, `out->failure` has a reason if the bases do not fit; if
+ * not, `err` says what is wrong.
  */
 int btf_relocate(const struct btf *split, const uint8_t *data, size_t length, struct btf *target,
 		 const struct base_index *index, struct relocated *out, struct btf_error *err);

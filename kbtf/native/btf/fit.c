@@ -3,6 +3,13 @@
 #include "btf.h"
 
 /* String tails are never shared: an offset into the middle of one means the base is wrong. */
+static bool starts_string(const struct btf *btf, uint32_t offset)
+{
+	while (offset < btf->start_str)
+		btf = btf->base;
+	return offset == btf->start_str || !btf->strs[offset - btf->start_str - 1];
+}
+
 static bool names_fit(const struct btf *split, const uint8_t *type)
 {
 	struct word_iter names = iter_names(type);
@@ -10,7 +17,7 @@ static bool names_fit(const struct btf *split, const uint8_t *type)
 
 	while (next_word(&names)) {
 		offset = load32(type + names.at);
-		if (offset && offset < split->start_str && btf_string(split, offset)[-1])
+		if (offset < split->start_str && !starts_string(split, offset))
 			return false;
 	}
 	return true;

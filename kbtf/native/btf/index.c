@@ -139,7 +139,8 @@ static int read_header(struct btf *btf, const uint8_t *data, size_t length, stru
 				btf->type_len);
 	if (check_layout(btf, data, type_off, str_off, body_len, err))
 		return -1;
-	btf->types = data + btf->header_len + type_off;
+	btf->type_off = btf->header_len + type_off;
+	btf->types = data + btf->type_off;
 	btf->strs = (const char *)data + btf->header_len + str_off;
 	return 0;
 }
@@ -242,6 +243,8 @@ static int skip_type(const struct btf *btf, struct scan *at, struct btf_error *e
 				at->pos, kind, (unsigned long long)bytes, left);
 	if (type_name(type) >= at->end_str)
 		return bad_name(at, kind, type_name(type), err);
+	if (take_name(btf, at, type_name(type), err))
+		return -1;
 	if (!at->unknown_id)
 		at->unknown_id = at->id;
 	at->pos += (uint32_t)bytes;

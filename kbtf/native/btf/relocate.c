@@ -200,7 +200,7 @@ static void note_unmapped(struct relocator *r, uint32_t dist_id)
 	}
 }
 
-/* -1 if a type fits none or several of the target: `failure` says which, and `err` has no text. */
+/* -1 if a type fits none or several of the target: `failure` says which.  If it has no reason, `err` does. */
 static int map_all(struct relocator *r, struct btf_error *err)
 {
 	uint32_t id;
@@ -216,8 +216,8 @@ static int map_all(struct relocator *r, struct btf_error *err)
 		if (r->ids[id])
 			continue;
 		note_unmapped(r, id);
-		if (check_steps(r, id, err))
-			return -1;
+		/* Without a reason, if there were not enough steps to find it. */
+		(void)check_steps(r, id, err);
 		return -1;
 	}
 	return 0;
@@ -353,7 +353,6 @@ static int rewrite_type(struct relocator *r, uint32_t id, uint8_t *out, struct b
 static int rewrite_blob(struct relocator *r, const uint8_t *data, size_t length, struct blob *blob,
 			struct btf_error *err)
 {
-	uint32_t type_off = load32(data + 8);
 	uint8_t *types;
 	uint32_t id;
 
@@ -362,8 +361,7 @@ static int rewrite_blob(struct relocator *r, const uint8_t *data, size_t length,
 		return btf_no_memory(err);
 	blob->length = length;
 	memcpy(blob->bytes, data, length);
-	types = blob->bytes + r->split->header_len +
-		(r->split->foreign ? __builtin_bswap32(type_off) : type_off);
+	types = blob->bytes + r->split->type_off;
 	for (id = r->split->start_id; id < r->split->end_id; id++)
 		if (rewrite_type(r, id, types + r->split->offsets[id - r->split->start_id], err))
 			return -1;
