@@ -11,7 +11,7 @@ KINDS: list[tuple[str, int, int, int | None, int, int | None, int, int]]
 class Index:
     """A BTF blob that was checked and indexed once; BtfError if it is malformed.
 
-    The buffer stays exported as long as the Index lives.
+    The buffer stays exported as long as the Index lives; one that can be written is copied.
     """
 
     def __new__(cls, data: Buffer, base: Index | None = None) -> Index: ...

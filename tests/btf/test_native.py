@@ -5,11 +5,25 @@ from __future__ import annotations
 
 import mmap
 import struct
-from typing import TYPE_CHECKING, Any
+import sys
+import threading
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from kbtf import Btf, BtfBuilder, BtfError, Kind, RelocationError, Severity, distill, relocate, verify
+from kbtf import (
+    Btf,
+    BtfBuilder,
+    BtfError,
+    Kind,
+    RelocationError,
+    Severity,
+    distill,
+    relocate,
+    verify,
+)
 from kbtf.btf.rules import OLDEST
 from kbtf.errors import MisfitError
 from kbtf.native import _native
@@ -31,11 +45,11 @@ def blob(
     return header + extra + bytes(type_off) + types + strings
 
 
-def vast(str_len: int) -> mmap.mmap:
+def vast(str_len: int) -> memoryview:
     """A blob without types whose strings are zeros, in memory of which little is touched."""
     data = mmap.mmap(-1, 24 + str_len)
     data[:24] = struct.pack("<HBB5I", 0xEB9F, 1, 0, 24, 0, 0, 0, str_len)
-    return data
+    return memoryview(data).toreadonly()
 
 
 # What cannot be BTF
@@ -43,7 +57,7 @@ def vast(str_len: int) -> mmap.mmap:
 
 def test_a_blob_of_2_gigabytes_is_refused() -> None:
     with pytest.raises(BtfError, match="2147483648 bytes are too many"):
-        _native.Index(mmap.mmap(-1, MOST_BYTES + 1))
+        _native.Index(memoryview(mmap.mmap(-1, MOST_BYTES + 1)).toreadonly())
 
 
 def test_strings_that_32_bits_cannot_count_are_refused() -> None:
@@ -145,6 +159,16 @@ def test_a_name_that_is_the_end_of_another_of_the_base_is_refused() -> None:
 
     with pytest.raises(MisfitError, match="FWD has a name offset into the middle"):
         _native.check_fit(Btf.parse(blob(fwd, b""), base).index)
+
+
+def test_a_name_of_split_btf_below_is_whole_after_any_byte() -> None:
+    """The byte in front of the strings of split BTF belongs to its types."""
+    middle = BtfBuilder(base_of_every_target())
+    middle.add_composite(Kind.STRUCT, "s1", 1 << 24)
+    s = BtfBuilder(middle.build())
+    s.add_fwd("s1")
+
+    assert _native.check_fit(s.build().index) is None  # type: ignore[func-returns-value]
 
 
 # Distilling and relocating
@@ -253,6 +277,88 @@ def test_many_offsets_of_one_name_are_not_all_compared(nr: int) -> None:
 
     with pytest.raises(BtfError, match="too many types have the same name"):
         relocate(s.build(), target)
+
+
+# Bytes that others may change
+
+
+def test_bytes_that_change_after_they_were_checked_do_no_harm() -> None:
+    target = make_base().build()
+    s = BtfBuilder(make_base().build())
+    s.add_ref(Kind.PTR, 2)
+    distilled = distill(s.build())
+    data = bytearray(distilled.split.data)
+    index = _native.Index(data, distilled.base.index)
+
+    data[8:12] = struct.pack("<I", 0x7FFFFFF0)  # type_off
+
+    relocated = _native.relocate(index, target.index)
+    assert relocated.split == relocate(distilled.split, target).data
+
+
+def runs_beside(operation: Callable[[], object]) -> bool:
+    """Whether another thread runs in the middle of an operation."""
+    inside = beside = False
+
+    def work() -> None:
+        nonlocal inside
+        for _ in range(500):
+            inside = True
+            operation()
+            inside = False
+            if beside:
+                break
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(100)  # no thread runs unless another lets it
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        while thread.is_alive():
+            beside = beside or inside
+            time.sleep(0)
+    finally:
+        sys.setswitchinterval(interval)
+    return beside
+
+
+class Large(NamedTuple):
+    """Indexes of which each operation takes a while."""
+
+    data: bytes
+    base: _native.Index
+    names: _native.BaseIndex
+    split: _native.Index
+    """On its distilled base."""
+
+
+@cache
+def large() -> Large:
+    b = make_base()
+    for n in range(50_000):
+        b.add_composite(Kind.STRUCT, f"struct_{n}", 8)
+    base = b.build()
+    s = BtfBuilder(base)
+    for n in range(50_000):
+        s.add_ref(Kind.PTR, 3 + n)
+    split = distill(s.build()).split
+    return Large(b.to_bytes(), base.index, _native.index_base(base.index, 1), split.index)
+
+
+LONG: dict[str, Callable[[], object]] = {
+    "index": lambda: _native.Index(large().data),
+    "fit": lambda: _native.check_fit(large().split),
+    "distill": lambda: _native.distill(large().split),
+    "verify": lambda: _native.verify(large().split, 0xFFFFFFFF, 19, 512, True, True),
+    "relocate": lambda: _native.relocate(large().split, large().base),
+    "relocate by an index": lambda: _native.relocate(large().split, large().base, large().names),
+}
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_other_threads_run_beside_what_takes_long(case: str) -> None:
+    large()
+    assert runs_beside(LONG[case])
 
 
 # Findings

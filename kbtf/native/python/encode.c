@@ -47,12 +47,12 @@ static int read_section(PyObject *row, struct elf_section *section, Py_buffer *b
 	return 0;
 }
 
-static int read_sections(PyObject *list, struct sections *sections)
+static int read_sections(PyObject *rows, struct sections *sections)
 {
 	PyObject *row;
 	Py_ssize_t i;
 
-	sections->nr = PyList_Size(list);
+	sections->nr = PyTuple_Size(rows);
 	if (sections->nr < 0)
 		return -1;
 	sections->at = calloc((size_t)sections->nr + 1, sizeof(*sections->at));
@@ -62,7 +62,7 @@ static int read_sections(PyObject *list, struct sections *sections)
 		return -1;
 	}
 	for (i = 0; i < sections->nr; i++) {
-		row = PyList_GetItem(list, i);
+		row = PyTuple_GetItem(rows, i);
 		if (!row || read_section(row, &sections->at[i], &sections->buffers[i]))
 			return -1;
 	}
@@ -92,7 +92,7 @@ PyObject *encode(PyObject *module, PyObject *args)
 	struct encode_result result;
 	struct sections sections = {0};
 	const struct base_index *index;
-	PyObject *list, *base, *made = NULL;
+	PyObject *list, *rows, *base, *made = NULL;
 	int is_64, foreign, linked, strict, failed;
 	struct btf_error err;
 	struct elf elf = {0};
@@ -103,8 +103,11 @@ PyObject *encode(PyObject *module, PyObject *args)
 			      &options.jobs))
 		return NULL;
 	index = base_index_of(state, base);
-	if (!index || read_sections(list, &sections)) {
+	/* The rows have the names of the sections, and others may change the list. */
+	rows = index ? PyList_AsTuple(list) : NULL;
+	if (!rows || read_sections(rows, &sections)) {
 		release_sections(&sections);
+		Py_XDECREF(rows);
 		return NULL;
 	}
 	elf.sections = sections.at;
@@ -118,6 +121,7 @@ PyObject *encode(PyObject *module, PyObject *args)
 	failed = dwarf_encode(&elf, index, &options, &result, &err);
 	Py_END_ALLOW_THREADS
 	release_sections(&sections);
+	Py_DECREF(rows);
 	if (failed)
 		raise_btf_error(state, &err);
 	else

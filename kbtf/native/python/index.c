@@ -2,6 +2,23 @@
 /* A BTF blob as a Python object. */
 #include "objects.h"
 
+/* The bytes of an object; a copy of those that may change, because they are checked only once. */
+static int take_data(Py_buffer *data, PyObject *object)
+{
+	PyObject *copy;
+	int failed;
+
+	if (PyObject_GetBuffer(object, data, PyBUF_SIMPLE))
+		return -1;
+	if (data->readonly)
+		return 0;
+	copy = bytes_of(data->buf, (size_t)data->len);
+	PyBuffer_Release(data);
+	failed = copy ? PyObject_GetBuffer(copy, data, PyBUF_SIMPLE) : -1;
+	Py_XDECREF(copy);
+	return failed;
+}
+
 static PyObject *index_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = {"data", "base", NULL};
@@ -9,6 +26,7 @@ static PyObject *index_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	PyObject *data, *base = Py_None;
 	struct btf_error err;
 	Index *self;
+	int failed;
 
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O", names, &data, &base))
 		return NULL;
@@ -19,12 +37,15 @@ static PyObject *index_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	self = (Index *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
 	if (!self)
 		return NULL;
-	if (PyObject_GetBuffer(data, &self->data, PyBUF_SIMPLE)) {
+	if (take_data(&self->data, data)) {
 		Py_DECREF(self);
 		return NULL;
 	}
-	if (btf_index(&self->btf, self->data.buf, (size_t)self->data.len,
-		      base == Py_None ? NULL : &((Index *)base)->btf, &err)) {
+	Py_BEGIN_ALLOW_THREADS
+	failed = btf_index(&self->btf, self->data.buf, (size_t)self->data.len,
+			   base == Py_None ? NULL : &((Index *)base)->btf, &err);
+	Py_END_ALLOW_THREADS
+	if (failed) {
 		Py_DECREF(self);
 		return raise_btf_error(state, &err);
 	}

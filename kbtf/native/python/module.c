@@ -51,12 +51,14 @@ static PyObject *check_fit(PyObject *module, PyObject *arg)
 	const struct module_state *state = PyModule_GetState(module);
 	const struct btf *split = btf_of(state, arg);
 	struct btf_error err;
+	int failed;
 
 	if (!split)
 		return NULL;
-	if (btf_fits(split, &err))
-		return raise_btf_error(state, &err);
-	return Py_NewRef(Py_None);
+	Py_BEGIN_ALLOW_THREADS
+	failed = btf_fits(split, &err);
+	Py_END_ALLOW_THREADS
+	return failed ? raise_btf_error(state, &err) : Py_NewRef(Py_None);
 }
 
 static PyObject *distill(PyObject *module, PyObject *arg)
@@ -66,10 +68,14 @@ static PyObject *distill(PyObject *module, PyObject *arg)
 	struct distilled out;
 	struct btf_error err;
 	PyObject *result;
+	int failed;
 
 	if (!split)
 		return NULL;
-	if (btf_distill(split, &out, &err))
+	Py_BEGIN_ALLOW_THREADS
+	failed = btf_distill(split, &out, &err);
+	Py_END_ALLOW_THREADS
+	if (failed)
 		return raise_btf_error(state, &err);
 	result = Py_BuildValue("(NNNN)", bytes_of(out.base.bytes, out.base.length),
 			       bytes_of(out.split.bytes, out.split.length),
@@ -112,7 +118,9 @@ static PyObject *verify(PyObject *module, PyObject *args)
 		return NULL;
 	rules.flag_on_tags = flag_on_tags;
 	rules.tags_first = tags_first;
+	Py_BEGIN_ALLOW_THREADS
 	btf_verify(btf, &rules, &report);
+	Py_END_ALLOW_THREADS
 	return findings_list(&report);
 }
 

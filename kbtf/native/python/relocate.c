@@ -74,6 +74,7 @@ PyObject *relocate(PyObject *module, PyObject *args)
 	struct relocated out;
 	struct btf_error err;
 	Index *from, *to;
+	int failed;
 
 	if (!PyArg_ParseTuple(args, "OO|O", &split, &target, &names) || !btf_of(state, split) ||
 	    !btf_of(state, target))
@@ -85,8 +86,14 @@ PyObject *relocate(PyObject *module, PyObject *args)
 		if (!index)
 			return NULL;
 	}
-	if (btf_relocate(&from->btf, from->data.buf, (size_t)from->data.len, &to->btf, index, &out,
-			 &err))
+	/* Without an index, the names of the target are hashed, in the target. */
+	if (!(index && index->nr_named) && btf_name_index(&to->btf, &err))
+		return raise_btf_error(state, &err);
+	Py_BEGIN_ALLOW_THREADS
+	failed = btf_relocate(&from->btf, from->data.buf, (size_t)from->data.len, &to->btf, index,
+			      &out, &err);
+	Py_END_ALLOW_THREADS
+	if (failed)
 		return out.failure.reason ? misfit(state, &out.failure) : raise_btf_error(state, &err);
 	result = success(state, &out);
 	relocated_release(&out);
