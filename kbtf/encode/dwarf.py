@@ -81,14 +81,16 @@ def encode_module(
     features: Collection[str] = WANTED,
     profile: int | None = None,
     strict: bool = False,
+    as_pahole: bool = False,
 ) -> Encoded:
     """Encode the DWARF of *module* as split BTF on its base; the rest as for `encode_dwarf`.
 
-    Types are looked up in `encoding_base`.  *index* loads the index of a base that it is called
-    with, as `load_index` does.  The remarks become notes and warnings of the module.
+    Types are looked up in `encoding_base`, or *as_pahole* does, by their names alone.  *index*
+    loads the index of a base that it is called with, as `load_index` does.  The remarks become
+    notes and warnings of the module.
     """
     index(module.base)  # first, because types are also found by name with it
-    base = encoding_base(module).btf
+    base = module.base if as_pahole else encoding_base(module).btf
     index(base)
     encoded = encode_dwarf(module.image, base, features=features, profile=profile, strict=strict)
     remarks = list(encoded.remarks())

@@ -106,7 +106,12 @@ def _encode(args: argparse.Namespace, features: set[str]) -> tuple[Encoded, list
         return encoded, list(encoded.remarks())
     module = Module.open(args.file, find_base=lambda module: base_of(module, args.base))
     encoded = encode_module(
-        module, load_index, features=features, profile=args.profile, strict=args.strict
+        module,
+        load_index,
+        features=features,
+        profile=args.profile,
+        strict=args.strict,
+        as_pahole=True,
     )
     warnings = [Remark(text, is_warning=True) for text in module.warnings]
     return encoded, [*warnings, *(Remark(text, is_warning=False) for text in module.notes)]
