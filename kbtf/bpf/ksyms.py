@@ -13,6 +13,7 @@ from kbtf.bpf.programs import Program, read_programs
 from kbtf.bpf.resolve import Loader, Resolution, Status, resolve
 from kbtf.bpf.untested import Untested, untested_calls
 from kbtf.btf.kinds import Kind
+from kbtf.findings.finding import Severity
 from kbtf.findings.linking import LINKING
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ class Linking(NamedTuple):
     @property
     def is_refused_somewhere(self) -> bool:
         """The object, or one of its programs, does not load."""
-        return any(limit.is_exceeded for limit in self.limits) or any(
-            self.is_refused(found) for found in self.resolutions
+        return (
+            any(limit.is_exceeded for limit in self.limits)
+            or any(self.is_refused(found) for found in self.resolutions)
+            or any(finding.severity is Severity.ERROR for finding in self.findings)
         )
 
 

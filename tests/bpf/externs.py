@@ -182,10 +182,14 @@ def libbpf_lines(linking: Linking, target: Target) -> list[str]:
 
 
 def run_command(
-    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str], *words: str
+    tmp_path: Path,
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+    *words: str,
+    machine: str = "bpfel",
 ) -> tuple[int, str, str]:
     """The exit code and what the command prints, with the modules a and b."""
-    compile_c(text, tmp_path / "p.bpf.o")
+    compile_c(text, tmp_path / "p.bpf.o", machine)
     base = make_vmlinux(VMLINUX_FUNCTIONS, ["counter"])
     (tmp_path / "vmlinux").write_bytes(base.btf.to_bytes())
     command = ["ksyms", "--no-cache", "--base", str(tmp_path / "vmlinux"), *words]

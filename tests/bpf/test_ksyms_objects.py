@@ -140,6 +140,37 @@ def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "both is in a and b: " in err
 
 
+def test_an_object_of_the_other_byte_order_does_not_load(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run_command(tmp_path, SIMPLE, capsys, "--json", machine="bpfeb")
+    said = json.loads(out)
+
+    assert (code, said["loads"]) == (1, False)
+    assert [found["code"] for found in said["findings"] if found["severity"] == "error"] == [
+        "byte-order"
+    ]
+
+    code, _, err = run_command(tmp_path, SIMPLE, capsys, machine="bpfeb")
+    assert code == 1
+    assert "kbtf: error: the object is big-endian" in err
+
+
+def test_findings_are_printed_with_their_severity(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run_command(tmp_path, TYPELESS, capsys)
+
+    assert code == 0
+    assert "kbtf: note: jiffies has no type: " in err
+
+
+TYPELESS = """
+extern const void jiffies KSYM;
+SEC("syscall") int typeless(void *ctx) { return *(volatile int *)&jiffies; }
+"""
+
+
 def test_the_command_shows_both_prototypes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kbtf.cli.common import base_from_environment
 from kbtf.cli.terminal.as_json import print_json
 from kbtf.cli.terminal.table import print_table
-from kbtf.say import say
+from kbtf.say import complain, say
 
 if TYPE_CHECKING:
     import argparse
@@ -140,7 +140,6 @@ def _row(linking: Linking, found: Resolution) -> dict[str, Any]:
 
 
 def _print(linking: Linking, *, verbose: bool) -> None:
-    from kbtf.cli.terminal.messages import print_warning
     from kbtf.report.words import sentence
 
     print_table(
@@ -153,7 +152,7 @@ def _print(linking: Linking, *, verbose: bool) -> None:
     for line in _limits(linking.limits):
         say(line)
     for finding in linking.findings:
-        print_warning(sentence(finding))
+        complain(f"kbtf: {finding.severity.value}: {sentence(finding)}")
 
 
 def _cells(linking: Linking, found: Resolution) -> tuple[object, ...]:
