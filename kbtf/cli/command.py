@@ -19,7 +19,7 @@ COMMANDS = {
     "explain": "explain why a type is in .BTF.base",
     "encode": "encode a module's DWARF as split BTF",
     "dump": "print BTF as text, as C or as JSON",
-    "distill": "distill split BTF: write a small base and the split on it",
+    "distill": "distill split BTF into a small base and split BTF on that base",
     "relocate": "relocate distilled BTF to a vmlinux, as the kernel does",
     "undistill": "turn .BTF.base back into plain split BTF",
     "extract": "write one section of a module to a file",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kbtf.hooks.options import Config
 
 _PASSES = "use an installed plugin or a Python file; no:NAME leaves one out"
-_EXECUTORS = "use an installed plugin or a Python file that runs the work elsewhere"
+_EXECUTORS = "use a plugin (installed, or a Python file) that provides an executor"
 
 
 class Session(NamedTuple):
@@ -98,7 +98,12 @@ def declare(
     parser.add_argument(
         "-p", dest="plugins", action="append", default=[], metavar="PLUGIN", help=purpose
     )
-    parser.add_argument("--config", metavar="FILE", help="configuration (default: ./kbtf.toml)")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="read this configuration file (default: ./kbtf.toml, else [tool.kbtf] in "
+        "./pyproject.toml)",
+    )
     plugins, config_file = _early_options(words)
     table, file = read_table(config_file)
     manager = make_manager([*_plugins_named_in(table, config_file, file), *plugins])

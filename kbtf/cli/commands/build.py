@@ -32,9 +32,9 @@ Build external modules with Kbuild and add resilient BTF, whether or not the ker
 directory has a vmlinux.  Use it in place of 'make -C KDIR M=DIR modules'.
 
 Arguments with a '=' are make variables (V=1, LLVM=1, KBUILD_EXTRA_SYMBOLS=...), other arguments
-after DIR are make targets.  'clean' and 'modules_install' are left to make.  Arguments after '--'
-are passed to make unchanged.  Modules that did not change are neither linked nor written again;
-other options or another base regenerate their BTF."""
+after DIR are make targets.  'clean' and 'modules_install' are passed to make.  Arguments after
+'--' are passed to make unchanged.  Modules that did not change are neither linked nor written
+again; other options or another base regenerate their BTF."""
 EXAMPLE = """\
   kbtf build
   kbtf build -C /lib/modules/6.12.0/build -j 4 driver/ LLVM=1
@@ -47,12 +47,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="DIR",
-        help="the source directory (default: the current one), make variables and targets",
+        help="the source directory (default: the current one); make variables and targets can "
+        "follow",
     )
     parser.add_argument(
         "--work",
         metavar="DIR",
-        help="build in DIR, with links to the sources, instead of beside them",
+        help="build in DIR, through symbolic links to the sources, instead of in the source "
+        "directory",
     )
     parser.add_argument("--module", metavar="NAME", help="the module that -o copies")
     parser.add_argument("-o", dest="output", metavar="FILE", help="copy the module to FILE")

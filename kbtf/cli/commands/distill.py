@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import argparse
 
 DESCRIPTION = """\
-Distill split BTF: write a small base with the types it refers to, and the split on that base.
+Distill split BTF into a small base, with the types it refers to, and split BTF on that base.
 
 The output is byte-identical to that of libbpf's btf__distill_base(), with 24-byte headers."""
 EXAMPLE = """\
@@ -20,7 +20,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", help="vmlinux: ELF, compressed kernel or raw BTF")
     parser.add_argument("split", metavar="SPLIT", help="raw split BTF, or a module that has .BTF")
     parser.add_argument("out_base", metavar="OUT_BASE", help="write the distilled base there")
-    parser.add_argument("out_split", metavar="OUT_SPLIT", help="write the split BTF on it there")
+    parser.add_argument("out_split", metavar="OUT_SPLIT", help="write the split BTF there")
 
 
 def run(args: argparse.Namespace) -> int:

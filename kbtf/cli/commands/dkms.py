@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Add resilient BTF to all modules that dkms builds, without changing their packages.  The drop-in
-places a make before the real one on dkms's PATH, which runs kbtf in Kbuild's own BTF step.  If
+puts a wrapper for make first on dkms's PATH; it makes Kbuild run kbtf in its own BTF step.  If
 kbtf fails, Kbuild's step runs instead; no build fails because of kbtf.
 
-'enable' writes three files in /etc/dkms, 'disable' removes them.  'status' reports whether they
-work and lists modules of the last builds that have no BTF, or only Kbuild's because kbtf failed,
-the reason, and the command that rebuilds them; exit code 1 if anything is wrong.  dkms runs all
-of this as root, including kbtf's plugins."""
+'enable' writes three files in /etc/dkms, 'disable' removes them.  'status' reports whether the
+files work.  It also lists the modules from the last builds that have no BTF, or only Kbuild's
+because kbtf failed, each with the reason and the command that rebuilds it; exit code 1 if anything
+is wrong.  dkms runs all of this as root, including kbtf's plugins."""
 EXAMPLE = """\
   sudo kbtf dkms enable
   kbtf dkms status

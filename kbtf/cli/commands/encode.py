@@ -38,7 +38,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--features",
         default="",
         metavar="LIST",
-        help=f"encode these too, as pahole's --btf_features has them: {', '.join(_more())}",
+        help=f"also enable these features of pahole's --btf_features: {', '.join(_more())}",
     )
     parser.add_argument(
         "--profile",

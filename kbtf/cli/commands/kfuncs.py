@@ -29,9 +29,10 @@ For raw BTF, such as the files in /sys/kernel/btf, list the functions with bpf_k
 A module with .BTF.base needs no base; with one, names are compared with the kernel's too.  Exit
 code 1: the kernel would refuse to register a set, or every call of a kfunc.
 
-Given a kernel (a vmlinux with .BTF_ids; with less certainty any other form), audit the BTF of its
-own kfuncs: functions, tags, implicit arguments, duplicates.  --compare shows what changes for BPF
-programs from one kernel, module or directory of modules to another; 1 if something breaks."""
+Given a kernel, audit the BTF of its own kfuncs: functions, tags, implicit arguments, duplicates.
+The audit is complete only for a vmlinux with .BTF_ids.  --compare shows the changes between two
+kernels, modules or directories of modules that affect BPF programs.  Exit code 1: something
+breaks."""
 EXAMPLE = """\
   kbtf kfuncs mymodule.ko
   kbtf kfuncs --with helper.ko --base /boot/vmlinuz-6.12.0 mymodule.ko
@@ -48,7 +49,7 @@ class _Audited(NamedTuple):
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="a module, or a kernel")
     parser.add_argument(
-        "--compare", nargs=2, metavar=("OLD", "NEW"), help="show what changes for BPF programs"
+        "--compare", nargs=2, metavar=("OLD", "NEW"), help="show changes that affect BPF programs"
     )
     parser.add_argument(
         "--against", metavar="OLD", help="list the kfuncs that a kernel lost since OLD"

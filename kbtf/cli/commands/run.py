@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Add resilient BTF to linked modules: .BTF, .BTF.base and resolved .BTF_ids.
 
-Each module passes four phases (after-link, distill, resolve-btfids, embed-sections) and is then
-replaced whole, or not at all.  A second run changes nothing.  A module that fails does not stop
-the others; the exit code is the worst of all."""
+Each module goes through four phases (after-link, distill, resolve-btfids, embed-sections); the file
+is then replaced completely or left unchanged.  A second run changes nothing.  A module that fails
+does not stop the others; the exit code is the highest of all modules."""
 EXAMPLE = """\
   kbtf run mymodule.ko
   kbtf run --base /boot/vmlinuz-6.12.0 -o out/ *.ko

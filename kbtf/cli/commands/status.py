@@ -22,11 +22,11 @@ Predict, for each installed kernel, which modules lose their BTF or do not load 
 those in /lib/modules and their copies in the initramfs.  Copies that differ from the installed
 module are named.  For the running kernel, loaded modules without BTF are listed too.
 
-Facts about modules are cached, so only the first run takes long.  The exit
-code is 1 if a boot would refuse a module or lose its BTF.
+Facts about modules are cached, so only the first run takes long.  Exit code 1: at the next boot, a
+module would not load or would lose its BTF.
 
-With --hook enable, a hook of the distribution runs this for each kernel that is installed from
-then on, and prints at most three lines; it never fails an installation."""
+--hook enable installs a hook that runs this command after each kernel installation; it prints at
+most three lines and never makes the installation fail."""
 EXAMPLE = """\
   kbtf status
   kbtf status --kernel 6.12.117+deb12-amd64 --json

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     import argparse
 
 DESCRIPTION = """\
-Turn modules with .BTF.base back into modules with plain split BTF for one kernel, for kernels
-that cannot relocate.  The ids in .BTF_ids are rewritten; a module without .BTF.base is left
-unchanged."""
+Turn distilled BTF back into plain split BTF for one kernel, for use on a kernel that cannot
+relocate BTF.  The ids in .BTF_ids are rewritten; a module without .BTF.base is left unchanged."""
 EXAMPLE = """\
   kbtf undistill --base /boot/vmlinuz-6.6.0 mymodule.ko"""
 
