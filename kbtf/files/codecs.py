@@ -85,7 +85,7 @@ def codec_of(kind: str) -> ModuleType:
         "zst": ("compression.zstd", "this Python was built without zstd")
         if sys.version_info >= (3, 14)
         else ("backports.zstd", "pip install backports.zstd"),
-        "lz4": ("lz4.block", "pip install 'kbtf[lz4]'"),
+        "lz4": ("lz4.block", "pip install lz4"),
     }[kind]
     try:
         try:

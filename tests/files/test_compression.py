@@ -202,7 +202,7 @@ def test_lzo_is_refused_by_name() -> None:
 
 def test_lz4_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lz4.block", None)
-    with pytest.raises(MachineError, match=r"pip install 'kbtf\[lz4\]'"):
+    with pytest.raises(MachineError, match="pip install lz4"):
         unpack(MAGICS["lz4"] + bytes(20))
 
 
