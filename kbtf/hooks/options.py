@@ -48,8 +48,8 @@ class OptionGroup:
 
         *key* is its name in the configuration, by default the first long flag without dashes.
         The value is ``config[key]``.  A *safe* option can be set by a configuration that was found
-        in the current directory, which may be somebody else's: none of its values may make kbtf
-        run, load, connect to, weaken or redirect anything.
+        in the current directory, which somebody else may have written: no value of it may make
+        kbtf run a program, load code, open a connection, weaken a check, or use another file.
         """
         long = next((flag for flag in flags if flag.startswith("--")), "")
         key = key or long.removeprefix("--")
