@@ -29,8 +29,8 @@ def kbtf_add_options(group: OptionGroup) -> None:
         choices=("auto", "always", "never"),
         default="auto",
         safe=True,
-        help="give the module a distilled base: auto is for out-of-tree modules "
-        "of kernels that can relocate it (default: auto)",
+        help="add a distilled base (.BTF.base); auto adds it to out-of-tree modules if the kernel "
+        "can relocate it (default: auto)",
     )
 
 
