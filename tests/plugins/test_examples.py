@@ -270,8 +270,13 @@ def test_a_distribution_declares_its_plugin_as_documented(wheel: Path, tmp_path:
 
 # The machines of the documentation, where pip has done its work, are this one.
 MACHINES = {
-    "docs/batch.md": {"dask scheduler ": "dask scheduler {here} ", "tcp://SCHEDULER:8786": "{url}"},
+    "docs/batch.md": {
+        "./examples/plugins/kbtf-dask": "kbtf-dask",
+        "dask scheduler ": "dask scheduler {here} ",
+        "tcp://SCHEDULER:8786": "{url}",
+    },
     "examples/plugins/kbtf-dask/README.md": {
+        "pip install . ": "pip install kbtf-dask ",
         "--host 10.0.0.1": "{here}",
         "tcp://10.0.0.1:8786": "{url}",
     },

@@ -82,7 +82,7 @@ def read(module: Module) -> dict[str, Any] | None:
 
 @hookimpl
 def kbtf_add_commands(subparsers: Any) -> None:
-    parser = subparsers.add_parser("provenance", help="tell what a module was built from")
+    parser = subparsers.add_parser("provenance", help="print what a module was built from")
     parser.add_argument("module", metavar="MODULE", help="a .ko[.gz|.xz|.zst]")
     parser.add_argument("--json", action="store_true", help="print the JSON object")
     parser.set_defaults(run=_command)
