@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Compares kbtf with its peers: see README.md.
 
-Exit code: 0 all bars hold, 1 one does not, 2 usage or an editable install, 4 nothing to measure on.
+Exit code: 0 all limits hold, 1 one does not, 2 usage or an editable install, 4 nothing to measure
+on.
 """
 
 from __future__ import annotations
@@ -103,15 +104,15 @@ def plain(result: Result) -> dict[str, object]:
 
 
 def row(result: Result) -> list[str]:
-    bar = {"ratio": "{:g} x", "more": "+{:g} {}", "most": "{:g} {}"}[result.compared]
+    form = {"ratio": "{:g} x", "more": "+{:g} {}", "most": "{:g} {}"}[result.compared]
     return [
         result.name,
         result.what,
         f"{result.kbtf:.2f} {result.unit}",
         f"{result.peer:.2f} {result.unit}" if result.peer is not None else "-",
         f"{result.ratio:.2f}" if result.ratio is not None else "-",
-        "-" if result.bar is None else bar.format(result.bar, result.unit),
-        "-" if result.bar is None else "yes" if result.holds else "NO",
+        "-" if result.limit is None else form.format(result.limit, result.unit),
+        "-" if result.limit is None else "yes" if result.holds else "NO",
     ]
 
 

@@ -77,7 +77,7 @@ def compare(
     what: str,
     runs: list[tuple[Run, Run]],
     compared: str,
-    bar: float | None,
+    limit: float | None,
     *,
     processor: bool = False,
 ) -> Result:
@@ -85,7 +85,7 @@ def compare(
     times = [(a.cpu_ms, b.cpu_ms) if processor else (a.ms, b.ms) for a, b in runs]
     ours, theirs = (median(each) for each in zip(*times, strict=True))
     ratios = tuple(mine / other for mine, other in times)
-    return Result(name, what, "ms", ours, theirs, compared, bar, ratios)
+    return Result(name, what, "ms", ours, theirs, compared, limit, ratios)
 
 
 def measure_tree(inputs: Inputs, repeat: int) -> Iterator[Result]:
@@ -141,7 +141,7 @@ def megabytes(folder: Path) -> float:
 
 def measure_one(inputs: Inputs, repeat: int) -> Iterator[Result]:
     script = chain(inputs)
-    for name, compared, bar in (("tcp_dctcp", "more", 45.0), ("amdgpu", "ratio", 1.0)):
+    for name, compared, limit in (("tcp_dctcp", "more", 45.0), ("amdgpu", "ratio", 1.0)):
         module = inputs.tree_module(name)
 
         def theirs(module: Path = module) -> Run:
@@ -152,7 +152,7 @@ def measure_one(inputs: Inputs, repeat: int) -> Iterator[Result]:
             return kbtf_run(inputs, module, inputs.new_folder())
 
         runs = pairs(repeat, ours, theirs)
-        yield compare(f"one-{name}", f"kbtf run, {name}; the chain", runs, compared, bar)
+        yield compare(f"one-{name}", f"kbtf run, {name}; the chain", runs, compared, limit)
 
 
 def measure_all_distill(inputs: Inputs, repeat: int) -> Iterator[Result]:
@@ -166,14 +166,14 @@ def measure_all_relocate(inputs: Inputs, repeat: int) -> Iterator[Result]:
     yield _in_one_process("relocate", files, len(distilled), repeat, 0.05)
 
 
-def _in_one_process(name: str, files: list[str], count: int, repeat: int, bar: float) -> Result:
+def _in_one_process(name: str, files: list[str], count: int, repeat: int, limit: float) -> Result:
     times = by_turns(
         min(repeat, MOST_PAIRS),
         [name, "3", *files],
         [str(oracles.libbpf_tool()), f"bench-{name}", *files, "--repeat", "3"],
     )
     what = f"{count} modules in one process; libbpf"
-    return Result(f"all-{name}", what, "ms", *times, "ratio", bar)
+    return Result(f"all-{name}", what, "ms", *times, "ratio", limit)
 
 
 def measure_matrix(inputs: Inputs, repeat: int) -> Iterator[Result]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""The measurements, each with its bar."""
+"""The measurements, each with its limit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PARSES = 10  # in one repetition: one alone is short
 
 
 class Result(NamedTuple):
-    """A measurement: medians, and the value that is compared with the bar."""
+    """A measurement: medians, and the value that is compared with the limit."""
 
     name: str
     what: str
@@ -39,14 +39,14 @@ class Result(NamedTuple):
     """The median of the peer, None if there is none."""
     compared: str
     """``ratio`` and ``more`` are kbtf to the peer, ``most`` is kbtf alone."""
-    bar: float | None
+    limit: float | None
     """None if it is only reported."""
     ratios: tuple[float, ...] = ()
     """Of alternating pairs, if they are long enough to be compared one by one."""
 
     @property
     def value(self) -> float:
-        """The value that must not exceed the bar."""
+        """The value that must not exceed the limit."""
         if self.peer is None or self.ratio is None:
             return self.kbtf
         return self.ratio if self.compared == "ratio" else self.kbtf - self.peer
@@ -60,7 +60,7 @@ class Result(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        return self.bar is None or self.value <= self.bar
+        return self.limit is None or self.value <= self.limit
 
 
 class Run(NamedTuple):
