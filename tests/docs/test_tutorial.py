@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from conftest import or_missing
+from kbtf import Module
 from oracles import build as oracles
 from shown import block, normalised, sh, steps
 from vm import kernels, machine
 
 PAGE = "docs/tutorial.md"
+DIRECTORY = "/home/you/counter"  # where the reader is
 FILES = ("counter.c", "Makefile", "count.bpf.c")
 # What stands around the commands in the machine; a BPF program keeps its module for some tenths of
 # a second after it is gone.
@@ -56,7 +58,7 @@ def followed(
     for name in FILES:
         (folder / name).write_text(block(PAGE, name))
     with or_missing():
-        oracles.need("clang", "gcc", "make", "pahole")
+        oracles.need("clang", "gcc", "make")
         env = environment(headers)
     seen = []
     for command, shown in [*commands("build"), *commands("link")]:
@@ -77,10 +79,21 @@ def test_what_is_installed_can_be(headers: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+def test_a_release_or_a_directory_names_the_kernel(headers: Path, tmp_path: Path) -> None:
+    for name in FILES:
+        (tmp_path / name).write_text(block(PAGE, name))
+    release = headers.name.removeprefix("linux-headers-")
+    for line in block(PAGE, "another kernel", {"6.12.0-amd64": release}).splitlines():
+        (tmp_path / "counter.ko").unlink(missing_ok=True)
+        sh(line.replace(f"/usr/src/linux-headers-{release}", str(headers)), tmp_path)
+        assert Module.open(str(tmp_path / "counter.ko")).release == release
+
+
+@pytest.mark.integration
 def test_it_prints_what_is_shown(followed: tuple[Path, list[tuple[str, str, str]]]) -> None:
     _, seen = followed
     for command, shown, text in seen:
-        printed = text.replace(f"{followed[0]}/", "")
+        printed = text.replace(str(followed[0]), DIRECTORY)
         assert normalised(printed) == normalised(shown), command
 
 
