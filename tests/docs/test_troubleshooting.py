@@ -67,7 +67,7 @@ def source() -> Path:
 
 @pytest.mark.integration
 def test_what_make_says(source: Path, headers: Path, resolve_btfids: Path, tmp_path: Path) -> None:
-    first, of_pahole, of_shell, *others = messages("Messages of make")
+    first, of_pahole, of_shell, of_make, *others = messages("Messages of make")
 
     makefile = (headers / "scripts/Makefile.modfinal").read_text()
     assert re.sub(r"mymodule\.ko", "%s", first) in makefile
@@ -81,6 +81,10 @@ def test_what_make_says(source: Path, headers: Path, resolve_btfids: Path, tmp_p
     words = ["/bin/sh", "-c", program]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr.strip() == of_shell
+    (tmp_path / "Makefile").write_text("include $(shell kbtf makefile)\n")
+    env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+    done = subprocess.run(["make"], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.stderr.splitlines()[0] == of_make
     formats = formats_in([resolve_btfids, *(source / "tools/lib/bpf").glob("*.c")])
     for message in others:
         assert is_printed(message, formats), message

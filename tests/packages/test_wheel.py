@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kbtf.cli.command import COMMANDS
+from shown import block, sh
 from sources import copy_sources
 
 from .tools import with_kbtf
@@ -38,6 +40,22 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(command, cwd=folder, env=with_kbtf(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return folder / "dist"
+
+
+def test_root_installs_it_where_only_root_can_write(dist: Path, tmp_path: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    here = {
+        "sudo ": "",
+        "/opt/kbtf": tmp_path / "opt",
+        "install .": f"install -q {wheel}",
+        "/usr/local/bin/": f"{programs}/",
+    }
+    sh(block("docs/dkms.md", "install for root", here), tmp_path)
+
+    assert sorted(os.listdir(programs)) == ["kbtf", "kbtf-pahole", "kbtf-resolve-btfids"]
+    subprocess.run([programs / "kbtf", "demo"], check=True)
 
 
 def test_twine_finds_nothing(dist: Path) -> None:
