@@ -65,24 +65,24 @@ def has_packages(root: str) -> bool:
 
 def modules_without_btf(root: str) -> Iterator[Unfinished]:
     """The modules below *root* that have no BTF, sorted by name."""
+    return (row for row, has_btf in unfinished_modules(root) if not has_btf)
+
+
+def unfinished_modules(root: str) -> Iterator[tuple[Unfinished, bool]]:
+    """The same and those for which kbtf failed but Kbuild made BTF; whether each has BTF."""
     for built in _last_builds(root):
         try:
-            if Module.open(built.path).has_btf:
-                continue
+            has_btf = Module.open(built.path).has_btf
         except KbtfError as error:
-            yield built.unfinished(error.what)
-        else:
-            text = text_if_readable(built.log)
-            reasons = [_failure(text, built), *_errors(text, built)[-1:], "was built without kbtf"]
-            yield built.unfinished(next(filter(None, reasons)))
-
-
-def modules_with_kbuilds_btf(root: str) -> Iterator[Unfinished]:
-    """The modules below *root* for which kbtf failed but Kbuild made BTF, sorted by name."""
-    for built in _last_builds(root):
-        reason = _failure(text_if_readable(built.log), built)
-        if reason and _has_btf(built.path):
-            yield built.unfinished(reason)
+            yield built.unfinished(error.what), False
+            continue
+        text = text_if_readable(built.log)
+        failure = _failure(text, built)
+        if not has_btf:
+            reasons = [failure, *_errors(text, built)[-1:], "was built without kbtf"]
+            yield built.unfinished(next(filter(None, reasons))), False
+        elif failure:
+            yield built.unfinished(failure), True
 
 
 def _last_builds(root: str) -> Iterator[_Built]:
@@ -92,13 +92,6 @@ def _last_builds(root: str) -> Iterator[_Built]:
             continue
         for path in sorted(glob.glob(os.path.join(glob.escape(modules), "*.ko*"))):
             yield _Built(folder, path)
-
-
-def _has_btf(path: str) -> bool:
-    try:
-        return Module.open(path).has_btf
-    except KbtfError:
-        return False
 
 
 def _failure(text: str, built: _Built) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kbtf.kbuild.dkms_builds import modules_with_kbuilds_btf, modules_without_btf
+from kbtf.kbuild.dkms_builds import modules_without_btf, unfinished_modules
 from kbtf.program import main
 from kbtf.testing import make_module
 
@@ -48,11 +48,11 @@ def test_the_reason(run_dir: Path, case: str) -> None:
     text, reason = LOGS[case]
     add_build(make_module(), text)
 
-    (found,) = modules_without_btf(str(run_dir))
+    ((found, has_btf),) = unfinished_modules(str(run_dir))
 
+    assert not has_btf
     assert found.reason.startswith(reason)
     assert found.remedy.startswith("dkms build --force odd/1.0 -k 6.12.0 && ")
-    assert not list(modules_with_kbuilds_btf(str(run_dir)))
 
 
 def test_btf_of_kbuild_alone_is_told_from_that_of_kbtf(
@@ -73,4 +73,4 @@ def test_a_module_that_was_linked_again_is_judged_by_its_last_step(run_dir: Path
     done = "/b/odd-one.ko: .BTF 12 types, 257 bytes\n"
     add_build(make_module(btf=b"types"), f"kbtf: error: no base\n{TAKEN_OVER}{done}")
 
-    assert not list(modules_with_kbuilds_btf(str(run_dir)))
+    assert not list(unfinished_modules(str(run_dir)))

@@ -74,10 +74,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_status(root: str, *, as_json: bool) -> int:
     from kbtf.kbuild.dkms import status
-    from kbtf.kbuild.dkms_builds import modules_with_kbuilds_btf, modules_without_btf
+    from kbtf.kbuild.dkms_builds import unfinished_modules
 
-    found, bare = status(root), list(modules_without_btf(root))
-    plain = list(modules_with_kbuilds_btf(root))
+    found, unfinished = status(root), list(unfinished_modules(root))
+    bare = [row for row, has_btf in unfinished if not has_btf]
+    plain = [row for row, has_btf in unfinished if has_btf]
     if as_json:
         lists = {"without_btf": bare, "kbuilds_btf": plain}
         as_rows = {name: [row._asdict() for row in rows] for name, rows in lists.items()}
