@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import mmap
+import os
 from bisect import bisect_right
 from typing import TYPE_CHECKING
+
+from kbtf.native._native import start_flush
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,6 +67,25 @@ class Pieces:
         for part in self.parts:
             if isinstance(part.obj, mmap.mmap):
                 part.obj.madvise(mmap.MADV_DONTNEED)
+
+    def is_all_of(self, file: int) -> bool:
+        """Whether they are the whole content of an open file."""
+        if os.fstat(file).st_size != len(self):
+            return False
+        for at in range(0, len(self), _CHUNK):
+            if os.pread(file, _CHUNK, at) != bytes(self[at : at + _CHUNK]):
+                return False
+            self.give_back()
+        return True
+
+    def write_to(self, file: int) -> None:
+        """Write them to an open file."""
+        for part in self.parts:
+            while part:
+                part = part[os.write(file, part[:_CHUNK]) :]
+                self.give_back()
+                if part:
+                    start_flush(file)  # the disk works meanwhile
 
     def to_bytes(self) -> bytes:
         """All of them as one buffer; not copied if there is only one."""

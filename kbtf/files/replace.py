@@ -19,13 +19,11 @@ from kbtf.errors import KbtfError, MachineError, os_error, reason
 from kbtf.files.attributes import copy_attributes
 from kbtf.files.pieces import Pieces
 from kbtf.files.place import Place, open_place
-from kbtf.native._native import start_flush
 from kbtf.say import complain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CHUNK = 1 << 20
 _MARK = ".kbtf-"
 _RANDOM_BYTES = 8
 _ATTEMPTS = 100  # attempts to create a temporary that no other run mistakes for a remnant
@@ -116,7 +114,7 @@ class Replacement:
         content = data if isinstance(data, Pieces) else Pieces([data])
         with _naming(self.path, "cannot read it"):
             old = self._open_old()
-            unchanged = old is not None and _holds(old, content)
+            unchanged = old is not None and content.is_all_of(old)
         model = old if old is not None else self._open_model(like)
         with _naming(self.path, f"cannot write in directory {self._place.folder_name!r}"):
             stem = _temporary_stem(self._place.folder, self._place.name)
@@ -126,7 +124,7 @@ class Replacement:
                 return False
             # without a model, the system's defaults apply: umask, default ACL
             temporary = self._create(stem, 0o666 if model is None else 0o600)
-            _write_all(temporary, content)
+            content.write_to(temporary)
             if model is not None:
                 # a new file loses nothing that its user has to know about
                 copy_attributes(model, temporary, self.notes if old is not None else [])
@@ -243,27 +241,6 @@ class Replacement:
             with suppress(OSError):
                 os.unlink(self._temporary, dir_fd=self._place.folder)
             self._temporary = None
-
-
-def _holds(file: int, data: Pieces) -> bool:
-    """Whether *data* is the whole content of *file*."""
-    if os.fstat(file).st_size != len(data):
-        return False
-    for start in range(0, len(data), _CHUNK):
-        # comparing memoryviews goes byte by byte
-        if os.pread(file, _CHUNK, start) != bytes(data[start : start + _CHUNK]):
-            return False
-        data.give_back()
-    return True
-
-
-def _write_all(file: int, data: Pieces) -> None:
-    for part in data:
-        while part:
-            part = part[os.write(file, part[:_CHUNK]) :]
-            data.give_back()
-            if part:
-                start_flush(file)  # the disk works meanwhile
 
 
 def _temporary_stem(folder: int, name: str) -> str:
