@@ -129,6 +129,7 @@ class Build:
     def _build(self, targets: list[str]) -> int:
         linked = [path for path in self._linked(targets) if is_inside(self._output, path)]
         if self.request.raw:
+            drop_stamp(self._output)
             drop_processed(self._wanted(linked))
             code = self.make.run(targets)
             modules, bases = self._linked(targets), []
@@ -138,20 +139,19 @@ class Build:
                 code = self.make.run(targets, steps.environment())
                 outcomes = self._complete(steps.outcomes(), [] if code else self._linked(targets))
             modules = [outcome.module for outcome in outcomes]
+            failure = max((outcome.exit_code for outcome in outcomes), default=0)
+            if failure:
+                drop_stamp(self._output)
+            code = code or failure
         if code:
             return code
         if not modules:
             raise nothing_built(self.folder)
         if not self.request.raw:
-            code = max(outcome.exit_code for outcome in outcomes)
             bases += [outcome.base for outcome in outcomes if outcome.base]
-            if code:
-                drop_stamp(self._output)
-            else:
-                write_stamp(self._output, self._config, self._options, bases)
-        if not code:
-            self._hand_out(self._wanted(modules), bases)
-        return code
+            write_stamp(self._output, self._config, self._options, bases)
+        self._hand_out(self._wanted(modules), bases)
+        return 0
 
     def _linked(self, targets: list[str]) -> list[str]:
         return built_modules(self._output, targets)

@@ -38,7 +38,7 @@ def write_stamp(folder: str, config: Config, options: Iterable[str], bases: Iter
 
 
 def drop_stamp(folder: str) -> None:
-    """Delete the record for the modules of *folder*: something failed."""
+    """Delete the record for the modules of *folder*: they are not as it says, or will not be."""
     try:
         os.unlink(os.path.join(folder, _NAME))
     except FileNotFoundError:
@@ -62,6 +62,7 @@ def drop_outdated(
     new = _made_with(config, options, bases)
     if old == json.loads(json.dumps(new, default=str)):
         return bases
+    drop_stamp(folder)  # before make, which may fail: it would vouch for modules made otherwise
     drop_processed(modules)
     return []
 
