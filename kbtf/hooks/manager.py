@@ -115,10 +115,17 @@ class Manager:
     def _check_answer(self, hook: str, answer: object) -> None:
         home, name = _ANSWERS[hook]
         if not isinstance(answer, getattr(importlib.import_module(home), name)):
-            asked = self.order_of(hook)
-            where = " or ".join(str(plugin) for plugin in self.plugins if plugin.name in asked)
             what = f"{hook} returned {type(answer).__name__}, not {home}.{name}"
-            raise PluginError(what, where=where)
+            raise PluginError(what, where=self.those_asked(hook))
+
+    def those_asked(self, hook: str) -> str:
+        """The plugins, other than kbtf's own, that may be to blame for the result of a hook."""
+        asked = self.order_of(hook)
+        return " or ".join(
+            str(plugin)
+            for plugin in self.plugins
+            if plugin.name in asked and plugin.origin != _BUILT_IN_ORIGIN
+        )
 
     def _culprit(self, error: BaseException, *, but_built_in: bool = False) -> str | None:
         """The plugin whose hook is innermost in the traceback."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kbtf.btf.btf import Btf
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module, located, map_module, read_file
-from kbtf.errors import KbtfError, MachineError, as_kbtf_error, os_error
+from kbtf.errors import KbtfError, MachineError, PluginError, as_kbtf_error, os_error
 from kbtf.files.formats import MODULE_KINDS, recognise
 from kbtf.files.pieces import Pieces
 from kbtf.files.replace import Written, replace_file
@@ -109,10 +109,13 @@ def pass_through(
             manager.call(phase.hook, module=module, config=config)
             if module.skipped:
                 break
-        result = Output(output, module.to_pieces(), module)
+        finished = module.to_pieces()
         if not module.skipped:
-            check_output(result.content, path)
+            check_output(finished, path)
+        result = Output(output, finished, module)
         manager.call(FINISH.hook, output=result, config=config)
+        if result.content != finished:
+            _check_finished(result.data, path, manager)
     if result.content != original:
         module.require_unsigned(strip=strip)
     compression = _compression_of(output, module)
@@ -150,6 +153,18 @@ def check_output(data: bytes | Pieces, path: str) -> None:
             parsed = Btf.parse(base)
         with located(path, ".BTF"):
             Btf.parse(split, parsed)
+
+
+def _check_finished(data: bytes, path: str, manager: Manager) -> None:
+    """`check_output` for a file that a plugin replaced, and may have compressed or signed."""
+    try:
+        check_output(Module(data, path).to_pieces(), path)
+    except KbtfError as error:
+        raise PluginError(
+            f"{FINISH.hook} left output that cannot be read: "
+            + ": ".join(filter(None, (error.where, error.what))),
+            where=manager.those_asked(FINISH.hook),
+        ) from error
 
 
 def pack(data: Pieces, compression: str | None) -> bytes | Pieces:

@@ -115,6 +115,33 @@ WRONG = {
         4,
         "kbtf_finish raised ValueError: oh",
     ),
+    "no file": (
+        [MARK, "def kbtf_finish(output): output.data = b''"],
+        4,
+        "kbtf_finish left output that cannot be read: is not an ELF file",
+    ),
+    "half a file": (
+        [MARK, "def kbtf_finish(output): output.data = output.data[:400]"],
+        4,
+        "kbtf_finish left output that cannot be read: ",
+    ),
+    "damaged BTF": (
+        [
+            MARK,
+            "def kbtf_finish(output): output.data = output.data.replace(bytes([0x9f, 0xeb]), b'no')",
+        ],
+        4,
+        "kbtf_finish left output that cannot be read: .BTF",
+    ),
+    "a packed file that is none": (
+        [
+            "import gzip",
+            MARK,
+            "def kbtf_finish(output): output.data = gzip.compress(b'nothing')",
+        ],
+        4,
+        "kbtf_finish left output that cannot be read: is not an ELF file",
+    ),
     "exception in the search for a base": (
         [MARK, "def kbtf_find_base(module): raise ValueError('oh')"],
         4,
