@@ -23,6 +23,21 @@ NO_BTF = ("cmd_btf_ko=", "quiet_cmd_btf_ko=")
 _BUILDS = ("modules", "all", "default", "_all", "__all")
 _ORDER = "modules.order"
 _PATHS = ("/", "./", "../")
+# The options of make with which it builds nothing, each with its shortest abbreviation.
+_SAY = {
+    "--dry-run": "--dr",
+    "--just-print": "--ju",
+    "--question": "--que",
+    "--recon": "--rec",
+    "--touch": "--to",
+}
+# The options of make that take a value, in the same word or, unless it is optional, the next one.
+_WITH_VALUE = "CEIWfo"
+_MAYBE_WITH_VALUE = "Ojl"
+_LONG_WITH_VALUE = (
+    *("--assume-new", "--assume-old", "--directory", "--eval", "--file", "--include-dir"),
+    *("--makefile", "--new-file", "--old-file", "--what-if"),
+)
 _TARGETS = (*_BUILDS, "modules_install", "clean", "help", "nsdeps", "compile_commands.json")
 
 
@@ -124,14 +139,25 @@ class Make(NamedTuple):
 
 def _only_says(arguments: Iterable[str], makeflags: str) -> bool:
     # make writes its short options as the first word of MAKEFLAGS, without a dash
-    first = makeflags.split(" ", 1)[0]
-    letters = "" if first.startswith("-") or "=" in first else first
-    for argument in arguments:
-        if argument in ("--dry-run", "--just-print", "--recon", "--question", "--touch"):
-            return True
-        if argument.startswith("-") and not argument.startswith(("--", "-j", "-l", "-W", "-o")):
-            letters += argument[1:]
-    return any(letter in letters for letter in "nqt")
+    outer = makeflags.partition(" -- ")[0].split(" ")
+    if outer[0] and not outer[0].startswith("-") and "=" not in outer[0]:
+        outer[0] = f"-{outer[0]}"
+    words = iter([*outer, *arguments])
+    for word in words:
+        if word.startswith("--"):
+            if any(name.startswith(word) for name, start in _SAY.items() if word.startswith(start)):
+                return True
+            if word in _LONG_WITH_VALUE:
+                next(words, None)
+        elif word.startswith("-"):
+            for at, letter in enumerate(word[1:], 2):
+                if letter in "nqt":
+                    return True
+                if letter in _WITH_VALUE and at == len(word):
+                    next(words, None)
+                if letter in _WITH_VALUE + _MAYBE_WITH_VALUE:
+                    break
+    return False
 
 
 def is_inside(folder: str, path: str) -> bool:

@@ -128,7 +128,8 @@ WRONG = {
     "damaged BTF": (
         [
             MARK,
-            "def kbtf_finish(output): output.data = output.data.replace(bytes([0x9f, 0xeb]), b'no')",
+            "def kbtf_finish(output):",
+            "    output.data = output.data.replace(bytes([0x9f, 0xeb]), b'no')",
         ],
         4,
         "kbtf_finish left output that cannot be read: .BTF",
