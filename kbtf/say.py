@@ -10,6 +10,11 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -45,6 +50,15 @@ def say(*lines: object) -> None:
 def say_text(text: str) -> None:
     """Print *text* whose parts are already `visible`, or kbtf's own, on standard output."""
     sys.stdout.write(text)
+
+
+@contextmanager
+def without_reader_too() -> Iterator[None]:
+    """For output about work that goes on when nobody reads it any more; the rest is discarded."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def complain(line: object) -> None:

@@ -16,11 +16,12 @@ import signal
 import struct
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from kbtf.errors import MachineError
 from kbtf.files.helper import end_with_parent
-from kbtf.say import complain_of_traceback
+from kbtf.say import complain_of_traceback, without_reader_too
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,8 +114,11 @@ class Workers(Generic[_Result]):
         places = {worker.place for worker in self._workers}
         worker = _Worker(min(set(range(self._jobs)) - places))
         self._mark(worker.place, -1)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # otherwise the worker would print it again
+        # otherwise the worker would print it again
+        with without_reader_too():
+            sys.stdout.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             worker.pid = os.fork()
@@ -143,7 +147,8 @@ class Workers(Generic[_Result]):
                 while order := orders.read(4):
                     chunk = pickle.loads(orders.read(*struct.unpack("I", order)))  # noqa: S301
                     results = self._task.run(chunk, lambda at: self._mark(worker.place, at))
-                    sys.stdout.flush()
+                    with without_reader_too():
+                        sys.stdout.flush()  # what plugins printed
                     _send(worker.results_in, results)
             status = 0
         except (_Stopped, BrokenPipeError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.errors import ToolError, UsageError
 from kbtf.files.helper import end_with_parent
+from kbtf.say import without_reader_too
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -108,7 +109,8 @@ class Make(NamedTuple):
         *environment* is added to that of this process.
         """
         command = self.command(targets)
-        sys.stdout.flush()  # so that earlier output comes first
+        with without_reader_too():
+            sys.stdout.flush()  # so that earlier output comes first
         try:
             # Not close_fds: an outer make passes its jobserver on in open files.
             process = subprocess.Popen(
