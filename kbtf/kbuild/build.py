@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.elf.module import read_file
 from kbtf.errors import KbtfError
+from kbtf.files.distinct import require_distinct
 from kbtf.files.replace import replace_and_warn
 from kbtf.kbuild.make import (
     NO_BTF,
@@ -181,26 +182,41 @@ class Build:
 
     def _hand_out(self, wanted: list[str], bases: list[str]) -> None:
         output, depfile = self.request.output, self.request.depfile
-        if output:
-            if len(wanted) != 1:
-                built = ", ".join(map(os.path.basename, built_modules(self._output)))
-                raise KbtfError(
-                    f"{len(wanted) or 'no'} modules {self.request.module} were built there",
-                    file=self.folder,
-                    hint=f"there are {built}" if built else None,
-                )
-            replace_and_warn(output, read_file(wanted[0]), like=wanted[0])
-        if self.request.symvers:
-            symvers = os.path.join(self._output, "Module.symvers")
-            replace_and_warn(self.request.symvers, read_file(symvers))
-        if depfile:
-            from kbtf.files.depfile import write_depfile
+        if output and len(wanted) != 1:
+            built = ", ".join(map(os.path.basename, built_modules(self._output)))
+            raise KbtfError(
+                f"{len(wanted) or 'no'} modules {self.request.module} were built there",
+                file=self.folder,
+                hint=f"there are {built}" if built else None,
+            )
+        symvers = os.path.join(self._output, "Module.symvers")
+        needs: list[str] = []
+        if output or self.request.symvers or depfile:
             from kbtf.kbuild.cmdfiles import inputs
 
             needs = inputs(self._output, self.make.kdir, wanted)
+            self._require_distinct({output: wanted[0], self.request.symvers: symvers}, needs)
+        if output:
+            replace_and_warn(output, read_file(wanted[0]), like=wanted[0])
+        if self.request.symvers:
+            replace_and_warn(self.request.symvers, read_file(symvers))
+        if depfile:
+            from kbtf.files.depfile import write_depfile
+
             if not self.request.raw:
                 needs += [*bases, *self._config.files]
             write_depfile(depfile, [output] if output else wanted, dict.fromkeys(needs))
+
+    def _require_distinct(self, copies: dict[str | None, str], needs: list[str]) -> None:
+        """UsageError if what is handed out would replace a source or another product."""
+        # A product may be copied onto itself.
+        targets = [
+            path
+            for path, product in copies.items()
+            if path and os.path.realpath(path) != os.path.realpath(product)
+        ]
+        products = [*copies.values(), *built_modules(self._output)]
+        require_distinct([*targets, self.request.depfile], [*products, *needs])
 
 
 def _plain(name: str) -> str:

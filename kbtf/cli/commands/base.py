@@ -57,6 +57,7 @@ def _show(args: argparse.Namespace) -> int:
     import hashlib
 
     from kbtf.cli.common import write_file
+    from kbtf.files.distinct import require_distinct
     from kbtf.kernel.base import open_base
     from kbtf.kernel.find import find_base
 
@@ -76,6 +77,7 @@ def _show(args: argparse.Namespace) -> int:
         "sha256": hashlib.sha256(data).hexdigest(),
     }
     if args.output:
+        require_distinct([args.output], [base.source])
         write_file(args.output, data)
     if args.json:
         print_json(facts)

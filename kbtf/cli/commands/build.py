@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.cli.terminal.outcomes import print_outcome, run_each
 from kbtf.errors import UsageError
+from kbtf.files.distinct import require_distinct
 from kbtf.hooks.options import Config
 from kbtf.kbuild.build import Build, Request
 from kbtf.kbuild.kdir import default_kdir, require_kdir
@@ -96,6 +97,8 @@ def run(parsed: argparse.Namespace, session: Session) -> int:
         return _step(parsed, config, manager)
     if bool(parsed.module) != bool(parsed.output):
         raise UsageError("--module and -o go together")
+    written = [parsed.output, parsed.symvers, parsed.depfile]
+    require_distinct(written, [config["base"], *config.files])
     flags = [] if config["jobs"] is None else [f"-j{config['jobs'] or os.cpu_count()}"]
     flags += ["-s"] if parsed.quiet else []
     request = Request(

@@ -97,10 +97,13 @@ def _check_all(
     from kbtf.check.task import CheckModules
     from kbtf.cli.terminal.messages import print_warning
     from kbtf.cli.terminal.progress import progress
+    from kbtf.files.distinct import require_distinct
     from kbtf.jobs.run import Jobs, run_task, size_of
     from kbtf.say import complain_of_traceback
 
     paths = [path for path, _ in find_modules(args.modules)]
+    if args.html:
+        require_distinct([args.html], [*paths, *args.kernels, args.built_against])
     sizes = [size_of(path) for path in paths]
     on_error = complain_of_traceback if args.debug else lambda: None
     task = CheckModules(paths, kernels, args.kernels, args.built_against, on_error)

@@ -69,9 +69,11 @@ def _more() -> list[str]:
 def run(args: argparse.Namespace) -> int:
     from kbtf.elf.module import located
     from kbtf.errors import UsageError
+    from kbtf.files.distinct import require_distinct
 
     if args.json and args.output is None:
         raise UsageError("--json prints a document; name a file for the BTF with -o")
+    require_distinct([args.output], [args.file, args.base])
     features = features_of_list(args.features)
     require_known(features)
     with located(args.file):

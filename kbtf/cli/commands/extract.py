@@ -24,7 +24,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from kbtf.elf.module import Module
     from kbtf.errors import ElfError
+    from kbtf.files.distinct import require_distinct
 
+    require_distinct([args.output], [args.module])
     module = Module.open(args.module)
     data = module.image.data(args.section)
     if data is None:

@@ -27,8 +27,10 @@ def run(args: argparse.Namespace) -> int:
     from kbtf.btf.relocate import relocate
     from kbtf.cli.common import write_file
     from kbtf.elf.module import located
+    from kbtf.files.distinct import require_distinct
     from kbtf.kernel.base import open_base, open_btf
 
+    require_distinct([args.output], [args.target, args.base, args.split])
     split = open_btf(args.split, open_btf(args.base))
     target = open_base(args.target).btf
     with located(args.split):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kbtf.cli.inputs import add_modules, find_modules
 from kbtf.cli.terminal.outcomes import print_outcome, run_each
 from kbtf.errors import UsageError
+from kbtf.files.distinct import require_distinct
 from kbtf.run.options import add_run_options
 from kbtf.say import without_reader_too
 
@@ -63,6 +64,10 @@ def run(parsed: argparse.Namespace, session: Session) -> int:
 
         for name in pairs[0]:  # before anything is written
             escape(name)
+    if parsed.depfile or parsed.output:
+        new = [output for path, output in pairs if not _is_same(path, output)]
+        inputs = [config["base"], *config.files, *(path for path, _ in pairs)]
+        require_distinct([*new, parsed.depfile], inputs)
     outcomes = []
     for outcome in run_each(pairs, manager, config, debug=parsed.debug):
         outcomes.append(outcome)
@@ -81,6 +86,10 @@ def run(parsed: argparse.Namespace, session: Session) -> int:
         needs = [done.module, *([done.base] if done.base else []), *config.files]
         write_depfile(parsed.depfile, [done.output], needs)
     return code
+
+
+def _is_same(path: str, output: str) -> bool:
+    return os.path.realpath(path) == os.path.realpath(output)
 
 
 def _with_outputs(words: list[str], output: str | None, *, dry_run: bool) -> list[tuple[str, str]]:

@@ -30,10 +30,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from kbtf.files.distinct import require_distinct
     from kbtf.report import stats
 
     sizes: list[ModuleSize] = []
     paths = [path for path, _ in find_modules(args.modules)]
+    if args.html:
+        require_distinct([args.html], paths)
     code = for_each(paths, lambda path: sizes.append(stats.measure(path)), debug=args.debug)
     found = stats.summarise(sizes)
     if args.html:

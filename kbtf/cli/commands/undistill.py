@@ -34,6 +34,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from kbtf.errors import UsageError
+    from kbtf.files.distinct import require_distinct
     from kbtf.kernel.base import open_btf
     from kbtf.run.undistill import undistill
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             f"-o takes one module, not {len(args.modules)}", hint="omit it to replace the modules"
         )
+    require_distinct([args.output], [args.base])
     target = open_btf(args.base, cache=not args.no_cache)
 
     def do(path: str) -> None:
