@@ -84,6 +84,7 @@ def run_configured(
         words, rest = words[:at], words[at + 1 :]
     declared = declare(command, parser, words)
     args = parser.parse_intermixed_args(words)
+    _require_seen_early(args, words)
     config = _configured(declared, args)
     session = Session(config, declared.manager, declared.settings, words, rest, declared.prepared)
     return command.run(args, session)
@@ -141,18 +142,26 @@ def _early_options(args: list[str]) -> tuple[list[str], str | None]:
     """The options that decide which plugins are loaded, parsed before the plugins add theirs."""
     plugins, config = [], None
     for at, arg in enumerate(args):
-        following = args[at + 1] if at + 1 < len(args) else ""
+        following = args[at + 1 : at + 2]
         if arg == "--":
             break
         if arg == "-p":
-            plugins.append(following)
+            plugins += following
         elif arg.startswith("-p") and not arg.startswith("--"):
             plugins.append(arg[2:])
         elif arg == "--config":
-            config = following
+            config = following[0] if following else None
         elif arg.startswith("--config="):
             config = arg.partition("=")[2]
     return plugins, config
+
+
+def _require_seen_early(args: argparse.Namespace, words: list[str]) -> None:
+    """UsageError for a ``-p`` that only argparse sees, as in ``-qp FILE``: nothing was loaded."""
+    if (args.plugins, args.config) != _early_options(words):
+        raise UsageError(
+            "-p cannot be joined to another option", hint="separate them, as in -q -p PLUGIN"
+        )
 
 
 def _plugins_named_in(table: dict[str, Any], asked_for: str | None, file: str | None) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +60,11 @@ def load_file(path: str) -> Plugin:
     file = read_small(path, _MOST_SOURCE)
     if file is None:
         raise KbtfError("no such file or directory", file=path)
+    sys.modules[module.__name__] = module  # where dataclasses, for one, look up annotations
     try:
         exec(compile(file.data, path, "exec"), vars(module))  # noqa: S102
     except (Exception, SystemExit) as error:
+        del sys.modules[module.__name__]
         raise PluginError(
             f"cannot be loaded: {in_words(error)}", where=f"plugin {name} ({path})"
         ) from error

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,55 @@ def test_essential_plugins_stay_and_others_may_be_left_out(
     assert run(module, "-p", "no:absent") == 2
     assert run(module, "-p", "no:distill") == 0
     assert not Module.open(str(module)).has_btf_base
+
+
+@pytest.mark.parametrize("words", ["-qp ./mark.py", "-vpno:sign", "-q -p=mark", "-p", "--config"])
+def test_a_plugin_is_loaded_or_refused_but_never_ignored(
+    words: str, module: Path, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(run_dir / "mark.py", "@hookimpl", "def kbtf_embed_sections(module): pass")
+    before = module.read_bytes()
+
+    with suppress(SystemExit):
+        assert (
+            main(["run", "--base", str(run_dir / "vmlinux.btf"), str(module), *words.split()]) == 2
+        )
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "plugin" in line or "argument" in line or "-q -p PLUGIN" in line
+    assert module.read_bytes() == before
+
+
+def test_a_file_may_look_itself_up(module: Path, run_dir: Path) -> None:
+    """As dataclasses do for annotations that are text."""
+    text = """\
+from __future__ import annotations
+import typing
+from dataclasses import dataclass
+from kbtf import hookimpl
+
+@dataclass
+class Mark:
+    name: typing.ClassVar[str] = ".mark"
+    data: bytes = b"!"
+
+@hookimpl
+def kbtf_embed_sections(module):
+    module.set_section(Mark.name, Mark().data)
+"""
+    (run_dir / "mark.py").write_text(text)
+
+    assert run(module, "-p", "./mark.py") == 0
+    assert Module.open(str(module)).image.data(".mark") == b"!"
+
+
+def test_a_file_that_cannot_be_loaded_leaves_no_module(run_dir: Path) -> None:
+    (run_dir / "broken.py").write_text("raise ValueError\n")
+
+    with pytest.raises(errors.PluginError):
+        make_manager(["./broken.py"])
+
+    assert "kbtf_plugin_broken" not in sys.modules
 
 
 def test_plugins_are_listed_in_the_order_in_which_they_run(
