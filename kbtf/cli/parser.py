@@ -81,10 +81,8 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
         # First, because argparse would report a missing argument before a misspelt option.
-        self._refuse(
-            [word for word in takewhile("--".__ne__, args or ()) if self._is_unknown(word)]
-        )
-        parsed, unknown = self.parse_known_intermixed_args(args, namespace)
+        self._refuse([word for word in takewhile("--".__ne__, args) if self._is_unknown(word)])
+        parsed, unknown = self.parse_known_intermixed_args(_protected(args), namespace)
         self._refuse(unknown)
         return parsed
 
@@ -122,6 +120,19 @@ def summaries_of(subparsers: Any) -> dict[str, str]:
 
 def _flags_of(parser: argparse.ArgumentParser) -> set[str]:
     return {flag for action in arguments_of(parser) for flag in action.option_strings}
+
+
+def _protected(args: list[str]) -> list[str]:
+    """*args* with ``./`` before the names after ``--`` that start with a dash.
+
+    argparse drops the ``--`` in the first of its two passes, and takes such a name for an option in
+    the second one.
+    """
+    at = args.index("--") if "--" in args else len(args)
+    names = (
+        f"./{word}" if word.startswith("-") and word != "-" else word for word in args[at + 1 :]
+    )
+    return [*args[: at + 1], *names]
 
 
 def meant(word: str, known: Iterable[str]) -> str:

@@ -295,6 +295,19 @@ def test_a_base_of_unknown_release_that_does_not_fit_is_refused(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("words", ["--", "-q --", "tiny.ko -v --"])
+@pytest.mark.parametrize("command", ["run", "check", "show", "stats"])
+def test_a_name_may_start_with_a_dash(kernel: Kernel, command: str, words: str) -> None:
+    module = write_module(kernel.path.parent, kfuncs_on(kernel.btf))
+    module.with_name("-weird.ko").write_bytes(module.read_bytes())
+    base = {"run": ["--base", "vmlinux.btf"], "check": ["--kernel", "vmlinux.btf"]}
+    words = words if command in base else words.replace("-v", "").replace("-q", "")
+
+    code = main([command, *base.get(command, []), *words.split(), "-weird.ko"])
+
+    assert code == (1 if command == "check" else 0)
+
+
 def test_stripped_symbols_of_unresolved_ids_are_said(
     kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
