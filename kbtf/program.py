@@ -70,9 +70,8 @@ def _as_process(run: Callable[[], int]) -> int:
 
 def _flush_messages() -> None:
     """Flush standard error; without a reader, the exit code must do."""
-    if sys.stderr is not None:  # closed by the parent process
-        with suppress(OSError):
-            sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.flush()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -130,8 +129,9 @@ def _prepare_process() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as set by nohup
         signal.signal(signal.SIGHUP, _terminate)
-    if sys.stdout is None:  # closed by the parent process
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the parent process
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # Names in BTF and paths may not be valid text in the user's locale.
         reconfigure = getattr(stream, "reconfigure", None)

@@ -11,6 +11,7 @@ import pytest
 
 from cli.folders import BAD_INPUT, BASE_BLOB, DISTILLED, GOOD, KBTF, module
 from kbuild import kdirs
+from shown import sh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +72,21 @@ def test_a_build_goes_on_to_its_later_targets(run_dir: Path, base: Path) -> None
     assert (done.returncode, done.stderr) == (0, "")
     assert (run_dir / "m/tiny.ko").read_bytes() != GOOD
     assert (run_dir / "m/installed").exists()
+
+
+@pytest.mark.parametrize("jobs", ["-j1", "-j2"])
+def test_a_closed_standard_error_is_no_error_and_not_standard_output(
+    run_dir: Path, base: Path, jobs: str
+) -> None:
+    modules = [run_dir / f"m{at}.ko" for at in range(4)]
+    for path in modules:
+        path.write_bytes(GOOD)
+    (run_dir / "bad.ko").write_bytes(b"bad")
+
+    done = sh(f"exec kbtf run {jobs} --base {base} . 2>&-", run_dir, exits=BAD_INPUT)
+
+    assert not [path for path in modules if path.read_bytes() == GOOD]
+    assert len(done.splitlines()) == len(modules)
 
 
 def test_undistill_goes_on_too(run_dir: Path, base: Path) -> None:

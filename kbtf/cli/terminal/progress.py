@@ -51,7 +51,7 @@ class Progress:
 @contextmanager
 def progress(paths: Sequence[str]) -> Iterator[Progress | None]:
     """A line about the modules *paths* while they are worked on."""
-    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield None
         return
     line = Progress(paths)
