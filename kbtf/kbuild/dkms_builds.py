@@ -19,6 +19,11 @@ _TREE = "var/lib/dkms"
 # dkms's tree is NAME/VERSION/KERNEL/ARCH, with links to KERNEL/ARCH of installed versions.
 _BUILDS = "*/*/*/*/module"
 _PACKAGES = "*/*/source"
+_NAMED = re.compile(
+    r"""^\s*(BUILT|DEST)_MODULE_NAME(?:\[(\d+)\])?=("[^"]*"|'[^']*'|\S*)""", re.MULTILINE
+)
+_EXPANDED = re.compile(r"\\\$\w+|\\\$\\\{.*?\\\}|\\\$\\\(.*?\\\)")  # by the shell, after re.escape
+_ANY = r"[^\s/]+"
 _SETTINGS = ("etc/dkms/framework.conf", "etc/dkms/framework.conf.d/*.conf")
 
 
@@ -42,10 +47,8 @@ class _Built(NamedTuple):
     folder: str
     """``NAME/VERSION/KERNEL/ARCH`` in that tree, with the module's log."""
     path: str
-
-    @property
-    def name(self) -> str:
-        return os.path.basename(self.path).partition(".ko")[0]
+    linked: str
+    """A pattern for its name when Kbuild linked it; dkms may rename it."""
 
     @property
     def log(self) -> str:
@@ -79,8 +82,8 @@ def unfinished_modules(root: str) -> Iterator[tuple[Unfinished, bool]]:
         text = text_if_readable(built.log)
         failure = _failure(text, built)
         if not has_btf:
-            reasons = [failure, *_errors(text, built)[-1:], "was built without kbtf"]
-            yield built.unfinished(next(filter(None, reasons))), False
+            reason = failure or _last_word(text, built) or "was built without kbtf"
+            yield built.unfinished(reason), False
         elif failure:
             yield built.unfinished(failure), True
 
@@ -90,15 +93,32 @@ def _last_builds(root: str) -> Iterator[_Built]:
         folder = os.path.dirname(modules)
         if os.path.islink(folder) or os.path.islink(os.path.dirname(folder)):
             continue
+        renamed = _renamed(root, os.path.dirname(os.path.dirname(folder)))
         for path in sorted(glob.glob(os.path.join(glob.escape(modules), "*.ko*"))):
-            yield _Built(folder, path)
+            name = os.path.basename(path).partition(".ko")[0]
+            linked = [old for new, old in renamed if re.fullmatch(new, name)]
+            yield _Built(folder, path, linked[0] if linked else re.escape(name))
+
+
+def _renamed(root: str, package: str) -> list[tuple[str, str]]:
+    """Patterns of the names that dkms.conf gives to modules, and of those that Kbuild gives."""
+    source = os.path.join(package, "source")
+    target = os.readlink(source) if os.path.islink(source) else source
+    below_root = os.path.join(root, target.lstrip("/"))
+    text = text_if_readable(os.path.join(below_root, "dkms.conf"))
+    text = text or text_if_readable(os.path.join(source, "dkms.conf"))
+    names: dict[str, dict[str, str]] = {"BUILT": {}, "DEST": {}}
+    for which, number, value in _NAMED.findall(text):
+        pattern = _EXPANDED.sub(lambda _: _ANY, re.escape(value.strip("\"'")))
+        names[which][number or "0"] = pattern
+    return [(new, names["BUILT"].get(number, _ANY)) for number, new in names["DEST"].items()]
 
 
 def _failure(text: str, built: _Built) -> str | None:
     """Why kbtf failed for a module in its last step, as far as *text*, its log, shows it."""
     own = _own(built)
     # The words of hook.mk, and those of 'kbtf run' for a module that was linked again.
-    steps = rf"^(?:kbtf: {own}: (Kbuild's own BTF step takes over)$|{own}: \.BTF )"
+    steps = rf"^(?:kbtf: {own}: (Kbuild's own BTF step takes over)$|{own}: (?:\.BTF |skipped: ))"
     last = [*re.finditer(steps, text, re.MULTILINE)][-1:]
     if not last or not last[0][1]:
         return None
@@ -112,16 +132,23 @@ def _errors(text: str, built: _Built) -> list[str]:
     return re.findall(rf"^kbtf: error: {_own(built)}: (.*)$", text, re.MULTILINE)
 
 
+def _last_word(text: str, built: _Built) -> str | None:
+    """The last error of a module, or the reason why it was skipped, whichever came later."""
+    own = _own(built)
+    said = re.findall(rf"^(?:kbtf: error: {own}|{own}: skipped): (.*)$", text, re.MULTILINE)
+    return said[-1] if said else None
+
+
 def _own(built: _Built) -> str:
-    return rf"(?:\S*/)?{re.escape(built.name)}\.ko"
+    return rf"(?:\S*/)?{built.linked}\.ko"
 
 
 def _tree(root: str) -> str:
+    """dkms's tree; of several settings, the last one counts."""
+    tree = _TREE
     for pattern in _SETTINGS:
         for path in sorted(glob.glob(os.path.join(glob.escape(root), pattern))):
-            found = re.search(
-                r"^dkms_tree=[\"']?(/[^\"'\s]+)", text_if_readable(path), re.MULTILINE
-            )
-            if found:
-                return os.path.join(root, found[1].lstrip("/"))
-    return os.path.join(root, _TREE)
+            text = text_if_readable(path)
+            for found in re.finditer(r"^\s*dkms_tree=[\"']?(/[^\"'\s]+)", text, re.MULTILINE):
+                tree = found[1].lstrip("/")
+    return os.path.join(root, tree)

@@ -26,6 +26,14 @@ LOGS = {
         f"kbtf: error: /b/one.ko: has no DWARF\n{TAKEN_OVER}",
         "kbtf could not be run, see ",
     ),
+    "skipped": (
+        "kbtf: error: /b/odd-one.ko: no base\n/b/odd-one.ko: skipped: neither DWARF nor BTF\n",
+        "neither DWARF nor BTF",
+    ),
+    "skipped after another step failed": (
+        f"kbtf: error: /b/odd-one.ko: no base\n{TAKEN_OVER}/b/odd-one.ko: skipped: nothing\n",
+        "nothing",
+    ),
     "an error of all": (
         f"kbtf: error: plugin a (a 1.0): cannot be loaded\n{TAKEN_OVER}kbtf: error: later\n",
         "plugin a (a 1.0): cannot be loaded",
@@ -74,3 +82,36 @@ def test_a_module_that_was_linked_again_is_judged_by_its_last_step(run_dir: Path
     add_build(make_module(btf=b"types"), f"kbtf: error: no base\n{TAKEN_OVER}{done}")
 
     assert not list(unfinished_modules(str(run_dir)))
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        'BUILT_MODULE_NAME[0]="linked"\nDEST_MODULE_NAME[0]="odd-one"\n',
+        "BUILT_MODULE_NAME=linked\n  DEST_MODULE_NAME='odd-one'\n",
+        'DEST_MODULE_NAME[3]="${PACKAGE_NAME}-one"\nBUILT_MODULE_NAME[3]="$(uname)ed"\n',
+        'DEST_MODULE_NAME[0]="odd-one"\n',
+    ],
+)
+def test_a_module_that_dkms_renames_is_found_in_the_log(run_dir: Path, conf: str) -> None:
+    add_build(make_module(), "kbtf: error: x.ko: bad\nkbtf: error: /b/linked.ko: has no DWARF\n")
+    (run_dir / "usr/src/odd-1.0").mkdir(parents=True)
+    (run_dir / "usr/src/odd-1.0/dkms.conf").write_text(conf)
+    (run_dir / "var/lib/dkms/odd/1.0/source").symlink_to("/usr/src/odd-1.0")
+
+    (found,) = modules_without_btf(str(run_dir))
+
+    assert found.reason == "has no DWARF"
+
+
+def test_the_last_setting_of_dkmss_tree_counts(run_dir: Path) -> None:
+    add_build(make_module(), "")
+    (run_dir / "etc/dkms/framework.conf.d").mkdir(parents=True)
+    (run_dir / "etc/dkms/framework.conf").write_text("dkms_tree=/first\n")
+    drop_in = run_dir / "etc/dkms/framework.conf.d/a.conf"
+    drop_in.write_text('dkms_tree=/second\ndkms_tree="/var/lib/dkms"\n')
+
+    assert list(modules_without_btf(str(run_dir)))
+
+    drop_in.with_name("b.conf").write_text("dkms_tree=/third\n")
+    assert not list(modules_without_btf(str(run_dir)))
