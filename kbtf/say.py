@@ -13,8 +13,11 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from kbtf.errors import MachineError, reason
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import IO, AnyStr
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -43,13 +46,31 @@ def _escaped(char: str) -> str:
 
 def say(*lines: object) -> None:
     """Print each of *lines* as one line on standard output."""
-    for line in lines:
-        sys.stdout.write(visible(str(line)) + "\n")
+    say_text("".join(f"{visible(str(line))}\n" for line in lines))
 
 
 def say_text(text: str) -> None:
     """Print *text* whose parts are already `visible`, or kbtf's own, on standard output."""
-    sys.stdout.write(text)
+    _write(sys.stdout, text)
+
+
+def write_binary(data: bytes) -> None:
+    """Write *data*, which is not for people, to standard output."""
+    _write(sys.stdout.buffer, data)
+
+
+def _write(stream: IO[AnyStr], data: AnyStr) -> None:
+    try:
+        stream.write(data)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise MachineError(reason(error), file="standard output") from error
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 @contextmanager
@@ -58,7 +79,7 @@ def without_reader_too() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _discard_output()
 
 
 def complain(line: object) -> None:

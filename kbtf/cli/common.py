@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.errors import UsageError
 from kbtf.files.replace import replace_file
+from kbtf.say import write_binary
 
 if TYPE_CHECKING:
     import argparse
@@ -77,7 +78,7 @@ def write_bytes(data: bytes, output: str | None) -> None:
     elif os.isatty(sys.stdout.fileno()):
         raise UsageError("binary data for a terminal", hint="use -o FILE or a pipe")
     else:
-        sys.stdout.buffer.write(data)
+        write_binary(data)
 
 
 def warn_of_unknown_kind(btf: Btf, path: str, consequence: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.folders import BAD_INPUT, ENVIRONMENT, GOOD, RUN
+from cli.folders import BAD_INPUT, DEMO, ENVIRONMENT, GOOD, RUN
 from conftest import missing
 from kbtf import Module
 
@@ -145,6 +145,8 @@ FILLERS_OF_STDOUT = {
     "show": ("show", "good.ko"),
     "extract": ("extract", "good.ko", ".BTF"),
     "version": ("--version",),
+    "more than a buffer": ("check", "--tap", *["vmlinux.btf"] * 300),
+    "many bytes": ("dump", "--format", "c", str(DEMO / "vmlinux.btf.xz")),
 }
 
 
@@ -152,7 +154,8 @@ FILLERS_OF_STDOUT = {
 def test_standard_output_that_is_full_is_an_error(args: tuple[str, ...], folder: Folder) -> None:
     full = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
 
-    folder.refuses(*args, before=full, code=ENVIRONMENT, names="", says="no space left on device")
+    says = "standard output: no space left on device"
+    folder.refuses(*args, before=full, code=ENVIRONMENT, names="", says=says)
 
 
 def test_the_exit_code_tells_where_no_message_can(folder: Folder) -> None:

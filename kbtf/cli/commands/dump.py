@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.cli.common import base_from_environment, warn_of_unknown_kind
 from kbtf.errors import BtfError, KbtfError, UsageError
-from kbtf.say import visible
+from kbtf.say import visible, write_binary
 
 if TYPE_CHECKING:
     import argparse
@@ -67,10 +67,9 @@ def run(args: argparse.Namespace) -> int:
     btf = _read(args.file, args.base, cache=not args.no_cache)
     with located(args.file):
         pieces = _format(btf, args)
-    out = sys.stdout.buffer
     # as bytes, because names are not in the user's locale
     while chunk := "".join(islice(pieces, 4096)):
-        out.write(chunk.encode("utf-8", "surrogateescape"))
+        write_binary(chunk.encode("utf-8", "surrogateescape"))
     return 0
 
 
