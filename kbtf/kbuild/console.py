@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
-from kbtf.errors import KbtfError
+import os
+from typing import TYPE_CHECKING
+
+from kbtf.errors import KbtfError, UsageError
 from kbtf.say import complain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Failure(KbtfError):  # noqa: N818 - it carries the words of the tool that is stood in for
@@ -24,3 +30,11 @@ def report(program: str, error: KbtfError, code: int | None = None) -> int:
         return error.exit_code
     complain(f"{program}: error: {error}")
     return error.exit_code if code is None else code
+
+
+def named_in_environment(variable: str, known: Sequence[str]) -> str | None:
+    """Which of the *known* names a variable has, None if it is empty; UsageError for another."""
+    name = os.environ.get(variable) or None
+    if name is not None and name not in known:
+        raise UsageError(f"unknown {variable} {name}", hint=f"known are {', '.join(known)}")
+    return name

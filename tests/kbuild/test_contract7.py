@@ -195,6 +195,20 @@ def test_the_contract_can_be_chosen_where_options_leave_it_open(
     assert Path("m.ko").read_bytes() != elf
 
 
+def test_a_contract_that_does_not_exist_is_refused(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elf = make_module(ids=make_ids(lists={"l": [("func", "plain")]}))
+    Path("m.ko").write_bytes(elf)
+    monkeypatch.setenv("KBTF_CONTRACT", "8")
+
+    said = call(RESOLVE_BTFIDS, "-b", "vmlinux", "--btf", "m.ko.BTF.1", "m.ko")
+
+    assert said.code == 255
+    assert said.err[0].endswith("unknown KBTF_CONTRACT 8; known are 6, 7")
+    assert Path("m.ko").read_bytes() == elf
+
+
 def test_patching_replaces_the_section_and_nothing_else(run_dir: Path) -> None:
     elf = make_module(ids=make_ids(lists={"l": [("func", "f"), ("func", "g")]}))
     Path("m.ko").write_bytes(elf)

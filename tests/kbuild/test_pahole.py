@@ -133,6 +133,19 @@ def test_that_vmlinux_is_left_to_a_real_pahole_is_said(
     assert said.err == [f"kbtf-pahole: vmlinux: {reason}; encoded by {program}"]
 
 
+def test_an_encoder_that_does_not_exist_is_refused(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Path("m.ko").read_bytes()
+    monkeypatch.setenv("KBTF_ENCODER", "Pahole")
+
+    said = encode("--btf_base", case, "m.ko")
+
+    assert said.code == 2
+    assert Path("m.ko").read_bytes() == before
+    assert said.err == ["kbtf-pahole: error: unknown KBTF_ENCODER Pahole; known are kbtf, pahole"]
+
+
 LINKED = Path(__file__).parents[1] / "data" / "linked"
 
 

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from kbtf.kbuild.console import named_in_environment
 from kbtf.kbuild.contracts.v6 import V6
 from kbtf.kbuild.contracts.v7 import V7
 
@@ -22,7 +22,7 @@ def detect(options: Options) -> Contract:
     The option ``--btf`` alone does not decide: both have it.
     """
     shown = [contract for contract in CONTRACTS if contract.is_shown_by(options)]
-    chosen = os.environ.get("KBTF_CONTRACT")
+    chosen = named_in_environment("KBTF_CONTRACT", [contract.name for contract in CONTRACTS])
     named = [contract for contract in CONTRACTS if contract.name == chosen]
     likely = [V7] if _is_called_as_by_7(options) else [V6]
     return (shown or named or likely)[0]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.errors import KbtfError
 from kbtf.files.helper import environment, run_helper, temporary_directory
-from kbtf.kbuild.console import Failure, report
+from kbtf.kbuild.console import Failure, named_in_environment, report
 from kbtf.kbuild.pahole import options as pahole_options
 from kbtf.say import complain
 
@@ -72,7 +72,7 @@ def run(args: list[str]) -> int:
 
 
 def _prefers_pahole() -> bool:
-    return os.environ.get("KBTF_ENCODER") == "pahole"
+    return named_in_environment("KBTF_ENCODER", ("kbtf", "pahole")) == "pahole"
 
 
 def _encode_here(request: Request, *, is_external: bool) -> int:
