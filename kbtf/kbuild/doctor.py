@@ -36,14 +36,20 @@ class Means(NamedTuple):
     cache: bool = True
 
 
-def examine(kdir: str, means: Means, *, root: str = "/") -> list[Finding]:
-    """Everything that affects the BTF of modules built in *kdir*, by dkms below *root* too."""
+def examine(
+    kdir: str, means: Means, *, objects: str | None = None, root: str = "/"
+) -> list[Finding]:
+    """Everything that affects the BTF of modules built in *kdir*, by dkms below *root* too.
+
+    *objects* is the directory of the kernel's build products, if it is another one (``O=``).
+    """
     try:
         require_kdir(kdir)
     except KbtfError as error:
         return [
             BUILD.finding("kernel", "unusable", kdir=kdir, why=error.what, hint=error.hint or "")
         ]
+    kdir = objects or kdir
     release = release_of(kdir)
     config = read_config(kdir)
     findings = [_kernel(kdir, release)]

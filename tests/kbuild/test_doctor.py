@@ -40,6 +40,23 @@ def test_all_is_well(
     assert "vmlinux" in said.text("base")
 
 
+@pytest.mark.parametrize("way", ["O", "KBUILD_OUTPUT", "environment"])
+def test_build_products_elsewhere_are_looked_at(
+    run_dir: Path, doctor: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    sources = kdirs.small_kdir(run_dir / "sources", release="6.1.0-sources", DEBUG_INFO_BTF="")
+    objects = kdirs.small_kdir(sources / "objects")
+    if way == "environment":
+        monkeypatch.setenv("KBUILD_OUTPUT", str(objects))
+
+    said = doctor("-C", sources, *([] if way == "environment" else [f"{way}=objects", "V=1"]))
+
+    assert said.severity("kernel-btf") == "ok"
+    assert kdirs.RELEASE in said.text("kernel")
+    assert str(objects) in said.text("vmlinux")
+    assert main(["doctor", "-C", str(sources), "objects"]) == 2
+
+
 def test_what_is_printed_for_people(
     run_dir: Path, capsys: pytest.CaptureFixture[str], pahole: Callable[[str], Path]
 ) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbtf.cli.terminal.as_json import print_json
+from kbtf.errors import UsageError
 from kbtf.kbuild.kdir import default_kdir
+from kbtf.kbuild.make import object_directory
 from kbtf.run.options import add_run_options, hide
 from kbtf.say import say, say_text, visible
 
@@ -27,6 +29,12 @@ EXAMPLE = """\
 
 
 def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "variables",
+        nargs="*",
+        metavar="VARIABLE",
+        help="a variable for make: O=DIR names the directory of the kernel's build products",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON document")
 
 
@@ -47,7 +55,11 @@ def run(parsed: argparse.Namespace, session: Session) -> int:
         config.get("encoder", "kbtf"),
         not config["no-cache"],
     )
-    findings = examine(config["kdir"], means)
+    for word in parsed.variables:
+        if "=" not in word:
+            raise UsageError(f"{word} is not a variable for make", hint="name a directory with -C")
+    objects = object_directory(config["kdir"], parsed.variables)
+    findings = examine(config["kdir"], means, objects=objects)
     if parsed.json:
         print_json(
             {"kdir": config["kdir"], "findings": [finding.as_dict() for finding in findings]}
