@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.cli.common import add_base, add_output, write_bytes
+from kbtf.cli.common import add_output, base_from_environment, write_bytes
 from kbtf.encode.features import DEFAULT, FEATURES, features_of_list, require_known
 from kbtf.run.options import number_of_jobs
 
@@ -29,10 +29,11 @@ EXAMPLE = """\
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a module, or a linked vmlinux")
-    add_base(
-        parser,
-        "vmlinux: ELF, compressed kernel or raw BTF (default: $KBTF_BASE, else the one found for "
-        "the module's release)",
+    parser.add_argument(
+        "--base",
+        metavar="FILE",
+        help="vmlinux: ELF, compressed kernel or raw BTF (default: $KBTF_BASE, else the one found "
+        "for the module's release)",
     )
     parser.add_argument(
         "--features",
@@ -97,7 +98,7 @@ def _encode(args: argparse.Namespace, features: set[str]) -> tuple[Encoded, list
     kernel = map_linked(args.file)
     if kernel is not None:
         if args.base is not None:
-            raise UsageError(f"{args.file} is a kernel, which has no base", hint="omit --base")
+            raise UsageError("is a kernel, which has no base", hint="omit --base")
         encoded = encode_kernel(
             kernel,
             features=features,
@@ -106,7 +107,8 @@ def _encode(args: argparse.Namespace, features: set[str]) -> tuple[Encoded, list
             jobs=args.jobs,
         )
         return encoded, list(encoded.remarks())
-    module = Module.open(args.file, find_base=lambda module: base_of(module, args.base))
+    base = args.base or base_from_environment()
+    module = Module.open(args.file, find_base=lambda module: base_of(module, base))
     encoded = encode_module(
         module,
         load_index,
