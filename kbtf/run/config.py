@@ -153,7 +153,7 @@ def _mistake(option: Option, kind: type, value: Any) -> str | None:
     choices = option.kwargs.get("choices")
     if choices is not None and value not in choices:
         return f"is not one of {', '.join(map(str, choices))}"
-    if not isinstance(value, kind):
+    if type(value) is not kind:  # true is not a number
         return f"is not of type {kind.__name__}"
     count = option.kwargs.get("nargs")
     kinds = [type(item) for item in value] if isinstance(value, list) else []

@@ -104,6 +104,24 @@ def test_options_of_a_plugin_come_from_the_command_line_and_from_tables(
     assert words == ["word is none", "word is table", "word is line"]
 
 
+@pytest.mark.parametrize("value", ["true", "1.0", "'1'", "[1]"])
+def test_a_number_of_a_plugin_is_a_number(
+    value: str, module: Path, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        run_dir / "opt.py",
+        "@hookimpl",
+        "def kbtf_add_options(group):",
+        "    group.add('--level', type=int)",
+    )
+    (run_dir / "my.toml").write_text(f"level = {value}\n")
+
+    assert run(module, "-p", "./opt.py", "--config", "my.toml") == 2
+    assert "is not of type int" in capsys.readouterr().err
+    (run_dir / "my.toml").write_text("level = 1\n")
+    assert run(module, "-p", "./opt.py", "--config", "my.toml") == 0
+
+
 BROKEN = {
     "misspelt hook": (["@hookimpl", "def kbtf_distil(module): pass"], "kbtf_distil"),
     "hook without marker": (["def kbtf_distill(module): pass"], "not marked @hookimpl"),
