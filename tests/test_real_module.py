@@ -204,11 +204,11 @@ def test_in_tree_modules_of_debian_keep_plain_split_btf(
 
 
 def test_the_demo_shows_before_and_after(run_dir: Path) -> None:
-    command = [str(Path(sys.executable).parent / "kbtf"), "demo", "-o", "."]
+    command = [str(Path(sys.executable).parent / "kbtf"), "demo", "-o", "new/folder"]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     assert "plain, " in shown
     assert "distilled, " in shown
     assert "6 resolved" in shown
     assert "make -C" in shown
-    assert Module.open("kfunc_module.ko").has_btf_base
+    assert Module.open("new/folder/kfunc_module.ko").has_btf_base

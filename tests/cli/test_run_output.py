@@ -68,6 +68,10 @@ def test_several_modules_do_not_go_where_a_file_is(
     assert run("--base", kernel.path, "-o", "file", path, path) == 2
 
     assert "file: is not a directory" in capsys.readouterr().err
+    (run_dir / "in").mkdir()
+    path.rename(run_dir / "in" / path.name)
+    assert run("--base", kernel.path, "-o", "file", "in") == 2
+    assert "1 modules" not in capsys.readouterr().err
     assert (run_dir / "file").read_text() == "mine"
 
 

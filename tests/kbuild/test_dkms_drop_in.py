@@ -45,7 +45,9 @@ def test_enable_status_disable(run_dir: Path, capsys: pytest.CaptureFixture[str]
 
     assert main(["dkms", "disable", *at]) == 0
     assert not [path for path in Path("root").rglob("*") if path.is_file()]
+    capsys.readouterr()
     assert main(["dkms", "disable", *at]) == 0
+    assert capsys.readouterr().out == "not enabled\n"
 
 
 def test_the_commands_of_the_documentation(run_dir: Path) -> None:

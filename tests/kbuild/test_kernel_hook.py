@@ -60,6 +60,8 @@ def test_it_is_written_where_the_distribution_looks_and_removed(
     done = kbtf("status", "--hook", "disable", "--root", str(tmp_path))
     assert (done.returncode, done.stdout) == (0, f"removed {path}\n")
     assert not path.exists()
+    done = kbtf("status", "--hook", "disable", "--root", str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "not enabled\n")
 
 
 def test_a_file_of_somebody_else_stays(tmp_path: Path) -> None:

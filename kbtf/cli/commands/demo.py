@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import kbtf
 from kbtf.cli.commands.show import describe, print_descriptions
+from kbtf.cli.common import write_file
 from kbtf.cli.terminal.messages import print_warning
-from kbtf.elf.module import Module
+from kbtf.elf.module import Module, read_file
 from kbtf.hooks.manager import make_manager
 from kbtf.hooks.options import OptionGroup
 from kbtf.run.base_finder import BaseFinder
@@ -35,7 +36,12 @@ _BASE = "vmlinux.btf.xz"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", dest="output", metavar="DIR", help="keep the resulting module there")
+    parser.add_argument(
+        "-o",
+        dest="output",
+        metavar="DIR",
+        help="keep the resulting module in DIR, which is created",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,8 +58,10 @@ def run(args: argparse.Namespace) -> int:
         _show(path)
         say("", "The kernel finds the types of .BTF.base by name when it loads the module.")
         if args.output:
-            shutil.copyfile(path, os.path.join(args.output, _MODULE))
-            say(f"Kept as {os.path.join(args.output, _MODULE)}.")
+            kept = os.path.join(args.output, _MODULE)
+            os.makedirs(args.output, exist_ok=True)
+            write_file(kept, read_file(path))
+            say(f"Kept as {kept}.")
     say("", "For a module of your own, in its directory:")
     say("  make -C /lib/modules/$(uname -r)/build M=$PWD modules")
     say("  kbtf run mymodule.ko")

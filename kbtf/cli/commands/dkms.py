@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "status":
         return _print_status(root, as_json=args.json)
     if args.action == "disable":
-        for path in dkms.disable(root):
-            say(f"removed {path}")
+        removed = dkms.disable(root)
+        say(*([f"removed {path}" for path in removed] or ["not enabled"]))
         return 0
     if not args.root:
         dkms.require_dkms()

@@ -101,7 +101,9 @@ def _with_outputs(words: list[str], output: str | None, *, dry_run: bool) -> lis
     if not (several or output.endswith("/") or os.path.isdir(output)):
         return [(modules[0].path, output)]
     if os.path.lexists(output) and not os.path.isdir(output):
-        raise UsageError(f"is not a directory, and there are {len(modules)} modules", file=output)
+        raise UsageError(
+            "is not a directory, as several modules or those of a directory need", file=output
+        )
     pairs = [(path, os.path.join(output, name)) for path, name in modules]
     if len({target for _, target in pairs}) < len(pairs):
         raise UsageError(f"two of the modules would be written to one file in {output}")

@@ -72,8 +72,8 @@ def _set_hook(args: argparse.Namespace) -> None:
     from kbtf.kbuild import kernel_hook
 
     if args.hook == "disable":
-        for path in kernel_hook.disable(args.root):
-            say(f"removed {path}")
+        removed = kernel_hook.disable(args.root)
+        say(*([f"removed {path}" for path in removed] or ["not enabled"]))
         return
     program = program_to_run(args.program, "the hook")
     say(f"wrote {kernel_hook.enable(args.root, program)}")
