@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kbtf.errors import MachineError, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import IO, AnyStr
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -46,16 +44,26 @@ def _escaped(char: str) -> str:
 
 def say(*lines: object) -> None:
     """Print each of *lines* as one line on standard output."""
-    say_text("".join(f"{visible(str(line))}\n" for line in lines))
+    for line in lines:
+        say_text(visible(str(line)) + "\n")
 
 
 def say_text(text: str) -> None:
-    """Print *text* whose parts are already `visible`, or kbtf's own, on standard output."""
-    _write(sys.stdout, text)
+    """Print *text* whose parts are already `visible`, or kbtf's own, on standard output.
+
+    Without a reader, the exit code must do: the command continues, and its output is discarded.
+    """
+    try:
+        _write(sys.stdout, text)
+    except BrokenPipeError:
+        drop_output()
 
 
 def write_binary(data: bytes) -> None:
-    """Write *data*, which is not for people, to standard output."""
+    """Write *data*, which is not for people, to standard output.
+
+    Without a reader, this raises BrokenPipeError: it is all that the command does.
+    """
     _write(sys.stdout.buffer, data)
 
 
@@ -65,21 +73,21 @@ def _write(stream: IO[AnyStr], data: AnyStr) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        _discard_output()
+        drop_output()
         raise MachineError(reason(error), file="standard output") from error
 
 
-def _discard_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-@contextmanager
-def without_reader_too() -> Iterator[None]:
-    """For output about work that goes on when nobody reads it any more; the rest is discarded."""
+def flush_output() -> None:
+    """Flush standard output, with or without a reader."""
     try:
-        yield
+        sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()
+        drop_output()
+
+
+def drop_output() -> None:
+    """Discard buffered and further output, so that nothing fails when the interpreter exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def complain(line: object) -> None:

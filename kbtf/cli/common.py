@@ -28,8 +28,6 @@ def for_each(paths: Iterable[str], do: Callable[[str], None], *, debug: bool) ->
     for path in paths:
         try:
             do(path)
-        except BrokenPipeError:  # of our own output
-            raise
         except (KbtfError, OSError) as error:
             if debug:
                 complain_of_traceback()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from kbtf.errors import MachineError
 from kbtf.files.helper import end_with_parent
-from kbtf.say import complain_of_traceback, without_reader_too
+from kbtf.say import complain_of_traceback, flush_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,8 +115,7 @@ class Workers(Generic[_Result]):
         worker = _Worker(min(set(range(self._jobs)) - places))
         self._mark(worker.place, -1)
         # otherwise the worker would print it again
-        with without_reader_too():
-            sys.stdout.flush()
+        flush_output()
         with suppress(OSError):
             sys.stderr.flush()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -147,8 +146,7 @@ class Workers(Generic[_Result]):
                 while order := orders.read(4):
                     chunk = pickle.loads(orders.read(*struct.unpack("I", order)))  # noqa: S301
                     results = self._task.run(chunk, lambda at: self._mark(worker.place, at))
-                    with without_reader_too():
-                        sys.stdout.flush()  # what plugins printed
+                    flush_output()  # of plugins
                     _send(worker.results_in, results)
             status = 0
         except (_Stopped, BrokenPipeError):

@@ -6,12 +6,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.errors import ToolError, UsageError
 from kbtf.files.helper import end_with_parent
-from kbtf.say import without_reader_too
+from kbtf.say import flush_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -109,8 +108,7 @@ class Make(NamedTuple):
         *environment* is added to that of this process.
         """
         command = self.command(targets)
-        with without_reader_too():
-            sys.stdout.flush()  # so that earlier output comes first
+        flush_output()  # so that earlier output comes first
         try:
             # Not close_fds: an outer make passes its jobserver on in open files.
             process = subprocess.Popen(

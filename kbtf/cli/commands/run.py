@@ -11,7 +11,6 @@ from kbtf.cli.terminal.outcomes import print_outcome, run_each
 from kbtf.errors import UsageError
 from kbtf.files.distinct import require_distinct
 from kbtf.run.options import add_run_options
-from kbtf.say import without_reader_too
 
 if TYPE_CHECKING:
     import argparse
@@ -76,8 +75,7 @@ def run(parsed: argparse.Namespace, session: Session) -> int:
                 outcome, quiet=parsed.quiet, verbose=parsed.verbose, dry_run=config["dry-run"]
             )
     if parsed.json:
-        with without_reader_too():
-            _print_json(outcomes)
+        _print_json(outcomes)
     code = max(outcome.exit_code for outcome in outcomes)
     if parsed.depfile and not code and not config["dry-run"]:
         from kbtf.files.depfile import write_depfile

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbtf.cli.common import add_base, for_each
-from kbtf.say import say, without_reader_too
+from kbtf.say import say
 
 if TYPE_CHECKING:
     import argparse
@@ -47,8 +47,6 @@ def run(args: argparse.Namespace) -> int:
 
     def do(path: str) -> None:
         output = args.output or path
-        done = undistill(path, output, target, strip=args.strip_signature)
-        with without_reader_too():
-            say(f"{output}: {done}")
+        say(f"{output}: {undistill(path, output, target, strip=args.strip_signature)}")
 
     return for_each(args.modules, do, debug=args.debug)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kbtf.cli.terminal.messages import counted, print_error, print_warning
 from kbtf.run.base_finder import BaseFinder
 from kbtf.run.pipeline import run_one
-from kbtf.say import complain_of_traceback, say, without_reader_too
+from kbtf.say import complain_of_traceback, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,12 +51,11 @@ def print_outcome(outcome: Outcome, *, quiet: bool, verbose: bool, dry_run: bool
         print_error(outcome.reason)
     elif not quiet:
         end = " (not written)" if dry_run and outcome.status == "done" else ""
-        lines = [f"{outcome.output}: {summary(outcome)}{end}"]
-        if verbose:
-            lines += [f"  {note}" for note in outcome.notes]
-            lines += [f"  base {outcome.base}"] if outcome.base else []
-        with without_reader_too():
-            say(*lines)
+        say(f"{outcome.output}: {summary(outcome)}{end}")
+        for note in outcome.notes if verbose else ():
+            say(f"  {note}")
+        if verbose and outcome.base:
+            say(f"  base {outcome.base}")
 
 
 def summary(outcome: Outcome) -> str:
