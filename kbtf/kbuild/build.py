@@ -16,8 +16,10 @@ from kbtf.kbuild.make import (
     builds_modules,
     built_modules,
     is_inside,
+    linked_modules,
     output_directory,
     require_known,
+    single_modules,
     variable,
 )
 from kbtf.kbuild.sources import (
@@ -128,12 +130,16 @@ class Build:
         return code
 
     def _build(self, targets: list[str]) -> int:
-        linked = [path for path in self._linked(targets) if is_inside(self._output, path)]
+        linked = self._linked(targets)
+        if not linked and not single_modules(targets):
+            linked = linked_modules(self._output)
+        linked = [path for path in linked if is_inside(self._output, path)]
+        bases: list[str] | None = []
         if self.request.raw:
             drop_stamp(self._output)
             drop_processed(self._wanted(linked))
             code = self.make.run(targets)
-            modules, bases = self._linked(targets), []
+            modules = self._linked(targets)
         else:
             bases = drop_outdated(self._output, linked, self._config, self._options)
             with Steps(self._step) as steps:
@@ -149,10 +155,18 @@ class Build:
         if not modules:
             raise nothing_built(self.folder)
         if not self.request.raw:
-            bases += [outcome.base for outcome in outcomes if outcome.base]
-            write_stamp(self._output, self._config, self._options, bases)
-        self._hand_out(self._wanted(modules), bases)
+            stays = bases is not None
+            bases = [*(bases or []), *(outcome.base for outcome in outcomes if outcome.base)]
+            # The record is one for all modules in the directory.
+            if stays or not (single_modules(targets) and self._has_others(modules)):
+                write_stamp(self._output, self._config, self._options, bases)
+        self._hand_out(self._wanted(modules), bases or [])
         return 0
+
+    def _has_others(self, modules: list[str]) -> bool:
+        """Whether there are modules of earlier builds, which may be made otherwise."""
+        here = set(map(os.path.realpath, modules))
+        return not here.issuperset(map(os.path.realpath, linked_modules(self._output)))
 
     def _linked(self, targets: list[str]) -> list[str]:
         return built_modules(self._output, targets)

@@ -207,10 +207,8 @@ def built_modules(folder: str, targets: Iterable[str] = ()) -> list[str]:
 
     ``modules.order`` of a copied directory names the modules of the original: see `is_inside`.
     """
-    targets = list(targets)
-    single = [os.path.join(folder, target) for target in targets if target.endswith(".ko")]
-    if single and not any(target in _BUILDS for target in targets):
-        # after such a build, Kbuild removes modules.order
+    single = [os.path.join(folder, target) for target in single_modules(targets)]
+    if single:
         return [path for path in single if os.path.isfile(path)]
     try:
         with open(os.path.join(folder, _ORDER), "rb") as file:
@@ -220,3 +218,24 @@ def built_modules(folder: str, targets: Iterable[str] = ()) -> list[str]:
     # Objects since 6.3, modules before; relative to the directory since 6.13.
     stems = [os.path.join(folder, os.path.splitext(line)[0]) for line in dict.fromkeys(lines)]
     return [f"{stem}.ko" for stem in stems]
+
+
+def single_modules(targets: Iterable[str]) -> list[str]:
+    """The modules that *targets* name, unless they also name all.
+
+    After a build of single modules, Kbuild removes ``modules.order``.
+    """
+    targets = list(targets)
+    if any(target in _BUILDS for target in targets):
+        return []
+    return [target for target in targets if target.endswith(".ko")]
+
+
+def linked_modules(folder: str) -> list[str]:
+    """All modules in *folder* and below that Kbuild linked, even one by one, by their ``.cmd``."""
+    return [
+        os.path.join(where, name[1 : -len(".cmd")])
+        for where, _, names in os.walk(folder)
+        for name in names
+        if name.startswith(".") and name.endswith(".ko.cmd")
+    ]

@@ -47,10 +47,10 @@ def drop_stamp(folder: str) -> None:
 
 def drop_outdated(
     folder: str, modules: Iterable[str], config: Config, options: Iterable[str]
-) -> list[str]:
+) -> list[str] | None:
     """Remove *modules* whose BTF was made with other options or bases, so that make relinks them.
 
-    Returns the bases of those that remain.
+    Returns the bases of those that remain; None if they are outdated.
     """
     import json
 
@@ -64,7 +64,7 @@ def drop_outdated(
         return bases
     drop_stamp(folder)  # before make, which may fail: it would vouch for modules made otherwise
     drop_processed(modules)
-    return []
+    return None
 
 
 def drop_processed(modules: Iterable[str]) -> None:

@@ -16,12 +16,14 @@ from .builds import build
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Links a module that has split BTF already, with the step on it, and fails afterwards if asked to.
+# Links modules that have split BTF already, with the step on them, and then fails if asked to.
 MAKEFILE = """\
-modules:
-\t@cd $(M) && if [ ! -e tiny.ko ]; then cp linked tiny.ko; if [ -n "$$KBTF_STEP" ]; then \
-\t\t( eval "$$KBTF_STEP $$PWD/tiny.ko" ) || true; fi; fi
-\t@cd $(M) && echo tiny.o > modules.order && test ! -e broken
+modules: tiny.ko other.ko
+\t@cd $(M) && echo tiny.o other.o > modules.order && test ! -e broken
+%.ko: FORCE
+\t@cd $(M) && rm -f modules.order && if [ ! -e $@ ]; then cp linked $@; : > .$@.cmd; \
+\t\tif [ -n "$$KBTF_STEP" ]; then ( eval "$$KBTF_STEP $$PWD/$@" ) || true; fi; fi
+FORCE:
 """
 
 
@@ -38,11 +40,11 @@ def project(run_dir: Path) -> Path:
 
 def make(project: Path, *options: str) -> int:
     root = project.parent
-    return build("-C", root / "kdir", "--base", root / "vmlinux.btf", *options, project)
+    return build("-C", root / "kdir", "--base", root / "vmlinux.btf", project, *options)
 
 
-def has_base(project: Path) -> bool:
-    return Module.open(str(project / "tiny.ko")).has_btf_base
+def has_base(project: Path, name: str = "tiny.ko") -> bool:
+    return Module.open(str(project / name)).has_btf_base
 
 
 def test_a_build_that_failed_does_not_pass_for_the_one_before(project: Path) -> None:
@@ -73,6 +75,21 @@ def test_a_step_that_failed_in_a_build_that_failed_is_made_up_for(project: Path)
     assert make(project) == 0
 
     assert module.read_bytes() == made
+
+
+def test_a_build_of_one_module_does_not_vouch_for_the_others(project: Path) -> None:
+    assert make(project) == 0
+    assert make(project, "--distill", "never", "tiny.ko") == 0
+    assert (has_base(project), has_base(project, "other.ko")) == (False, True)
+
+    assert make(project, "--distill", "never") == 0
+
+    assert (has_base(project), has_base(project, "other.ko")) == (False, False)
+    before = kdirs.states(project)
+    assert make(project, "--distill", "never") == 0
+    assert make(project, "--distill", "never", "tiny.ko") == 0
+    after = kdirs.states(project)
+    assert [name for name in after if after[name] != before.get(name)] == []
 
 
 def test_what_becomes_of_modules_left_as_linked_is_not_vouched_for(project: Path) -> None:
