@@ -323,8 +323,8 @@ static int emit_group(struct encoder *encoder, struct state *states, uint32_t nr
 	chosen = choose(encoder, group, states, nr);
 	why = why_dropped(encoder, group, states, chosen);
 	if (why)
-		return encode_note(encoder->result, NOTE_DROPPED, why, group->name, group->length,
-				   encoder->err);
+		return encode_note(&encoder->dwarf, encoder->result, NOTE_DROPPED, why, group->name,
+				   group->length, encoder->err);
 	group->encoded = true;
 	return emit_function(encoder, group, chosen);
 }
@@ -337,8 +337,8 @@ static int note_kfuncs(struct encoder *encoder)
 	for (i = 0; i < encoder->symbols.groups.nr; i++) {
 		group = &encoder->symbols.groups.at[i];
 		if (group->kfunc && !group->encoded &&
-		    encode_note(encoder->result, NOTE_KFUNC, 0, group->name, group->length,
-				encoder->err))
+		    encode_note(&encoder->dwarf, encoder->result, NOTE_KFUNC, 0, group->name,
+				group->length, encoder->err))
 			return -1;
 	}
 	return 0;

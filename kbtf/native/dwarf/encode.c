@@ -113,7 +113,8 @@ static int finish(struct encoder *encoder)
 	struct dedup_types types;
 
 	if (encoder->unresolved &&
-	    encode_note(encoder->result, NOTE_UNRESOLVED, encoder->unresolved, "", 0, encoder->err))
+	    encode_note(&encoder->dwarf, encoder->result, NOTE_UNRESOLVED, encoder->unresolved, "",
+			0, encoder->err))
 		return -1;
 	vector_release(&encoder->offsets);
 	types = (struct dedup_types){
@@ -213,10 +214,10 @@ static int encode(struct encoder *encoder)
 		return -1;
 	if (encoder->options->features & FEATURE_DECL_TAG_KFUNCS &&
 	    encoder->options->features & FEATURE_DECL_TAG &&
-	    symbols_mark_kfuncs(&encoder->symbols, encoder->elf, encoder->result, encoder->err))
+	    symbols_mark_kfuncs(&encoder->symbols, &encoder->dwarf, encoder->result, encoder->err))
 		return -1;
 	if (encode_units(encoder) || check_units(encoder) || emit_functions(encoder) ||
-	    emit_sections(encoder) || dwarf_spend(&encoder->dwarf, 1, encoder->err))
+	    emit_sections(encoder) || check_verdicts(encoder))
 		return -1;
 	encoder->nr_types = encoder->offsets.nr;
 	release_reading(encoder);

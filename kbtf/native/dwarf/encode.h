@@ -4,8 +4,8 @@
 #define KBTF_DWARF_ENCODE_H
 
 #include "base_index.h"
+#include "reader.h"
 #include "vector.h"
-#include "elf_file.h"
 
 enum encode_feature {
 	FEATURE_ATTRIBUTES = 1 << 0,
@@ -56,8 +56,8 @@ int dwarf_encode(const struct elf *elf, const struct base_index *base,
 
 /* notes.c */
 void encode_release(struct encode_result *result);
-/* Record a note; `length` bytes of `text` are copied. */
-int encode_note(struct encode_result *result, enum encode_note_kind kind, uint32_t number,
-		const char *text, size_t length, struct btf_error *err);
+/* Record a note, within the work limit; `length` bytes of `text` are copied. */
+int encode_note(struct dwarf *dwarf, struct encode_result *result, enum encode_note_kind kind,
+		uint32_t number, const char *text, size_t length, struct btf_error *err);
 
 #endif

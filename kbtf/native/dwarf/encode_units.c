@@ -10,8 +10,6 @@
 /* The kernel's build leaves a note in modules whose units refer to one another. */
 #define NOTE_LTO 0x101u
 
-#define COST_OF_NOTE 256 /* about the bytes that Python needs for it */
-
 static bool has_lto_note(struct encoder *encoder, const struct elf_section *section)
 {
 	const struct elf *elf = encoder->elf;
@@ -77,9 +75,7 @@ static int note_unit(struct encoder *encoder, const struct die *root, enum encod
 	size_t length;
 	const char *name = name_text(&encoder->dwarf, die_name(root, SLOT_NAME), &length);
 
-	if (dwarf_spend(&encoder->dwarf, COST_OF_NOTE, encoder->err))
-		return -1;
-	return encode_note(encoder->result, kind, number, name, length, encoder->err);
+	return encode_note(&encoder->dwarf, encoder->result, kind, number, name, length, encoder->err);
 }
 
 /* Whether to encode a unit; those that are skipped are noted. */
@@ -242,9 +238,8 @@ static int give_up_unit(struct encoder *encoder, const struct die *root, const s
 	if (encoder->options->strict)
 		return btf_fail(encoder->err, 0, "%s", text);
 	go_back(encoder, mark);
-	if (dwarf_spend(&encoder->dwarf, COST_OF_NOTE, encoder->err))
-		return -1;
-	return encode_note(encoder->result, NOTE_UNIT, 0, text, (size_t)written, encoder->err);
+	return encode_note(&encoder->dwarf, encoder->result, NOTE_UNIT, 0, text, (size_t)written,
+			   encoder->err);
 }
 
 static int encode_one(struct encoder *encoder, struct unit *unit, struct abbreviations *at_hand)

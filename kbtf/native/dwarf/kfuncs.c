@@ -13,10 +13,11 @@ struct id_set {
 };
 
 struct ids {
+	struct dwarf *dwarf;
 	const struct elf *elf;
 	const struct elf_section *section; /* .BTF_ids */
 	const struct elf_section *table;
-	VECTOR(struct id_set) sets;
+	VECTOR(struct id_set) sets; /* ascending and apart, once all are known */
 };
 
 static bool starts_with(const char *string, const char *prefix)
@@ -43,14 +44,42 @@ static const struct elf_section *last_symbol_table(const struct elf *elf)
 	return NULL;
 }
 
+static int compare_sets(const void *left, const void *right)
+{
+	const struct id_set *a = left, *b = right;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* Sort the sets, and join those that overlap. */
+static void sort_sets(struct ids *ids)
+{
+	struct id_set *sets = ids->sets.at;
+	uint32_t i, kept = 0;
+
+	if (ids->sets.nr)
+		qsort(sets, ids->sets.nr, sizeof(*sets), compare_sets);
+	for (i = 0; i < ids->sets.nr; i++) {
+		if (!kept || sets[i].start > sets[kept - 1].end)
+			sets[kept++] = sets[i];
+		else if (sets[i].end > sets[kept - 1].end)
+			sets[kept - 1].end = sets[i].end;
+	}
+	ids->sets.nr = kept;
+}
+
 static bool is_in_set(const struct ids *ids, uint64_t offset)
 {
-	uint32_t i;
+	uint32_t low = 0, high = ids->sets.nr, middle;
 
-	for (i = 0; i < ids->sets.nr; i++)
-		if (offset >= ids->sets.at[i].start && offset < ids->sets.at[i].end)
-			return true;
-	return false;
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (ids->sets.at[middle].end <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < ids->sets.nr && ids->sets.at[low].start <= offset;
 }
 
 /* NAME of __BTF_ID__func__NAME__NUMBER; its length, or 0. */
@@ -64,11 +93,12 @@ static size_t name_length(const char *name)
 static int add_set(struct ids *ids, const struct elf_symbol *symbol, struct btf_error *err)
 {
 	uint64_t start = symbol->value - ids->section->addr;
+	struct id_set set = {start, start + symbol->size};
 	uint32_t flags;
 
-	if (!read_flags(ids, start, &flags) || !(flags & SET_IS_KFUNCS))
+	if (!read_flags(ids, start, &flags) || !(flags & SET_IS_KFUNCS) || set.end <= start)
 		return 0;
-	if (!vector_push(&ids->sets, ((struct id_set){start, start + symbol->size})))
+	if (!vector_push(&ids->sets, set))
 		return btf_no_memory(err);
 	return 0;
 }
@@ -85,7 +115,7 @@ static int mark_kfunc(const struct ids *ids, struct symbols *symbols, const stru
 		return 0;
 	number = symbols_find(symbols, name, length);
 	if (number == NO_GROUP)
-		return encode_note(result, NOTE_KFUNC, 0, name, length, err);
+		return encode_note(ids->dwarf, result, NOTE_KFUNC, 0, name, length, err);
 	group = &symbols->groups.at[number];
 	group->kfunc = true;
 	group->kfunc_flags = flags;
@@ -117,18 +147,21 @@ static int pass(struct ids *ids, struct symbols *symbols, bool sets, struct enco
 	return 0;
 }
 
-int symbols_mark_kfuncs(struct symbols *symbols, const struct elf *elf,
-			struct encode_result *result, struct btf_error *err)
+int symbols_mark_kfuncs(struct symbols *symbols, struct dwarf *dwarf, struct encode_result *result,
+			struct btf_error *err)
 {
-	struct ids ids = {.elf = elf, .section = elf_find(elf, ".BTF_ids")};
+	struct ids ids = {.dwarf = dwarf, .elf = dwarf->elf};
 	int failed;
 
-	ids.table = last_symbol_table(elf);
+	ids.section = elf_find(ids.elf, ".BTF_ids");
+	ids.table = last_symbol_table(ids.elf);
 	if (!ids.section || !ids.table)
 		return 0;
 	if (!ids.section->data)
 		return btf_fail(err, 0, ".BTF_ids has no contents: the code is in another file");
-	failed = pass(&ids, symbols, true, result, err) || pass(&ids, symbols, false, result, err);
+	failed = pass(&ids, symbols, true, result, err);
+	sort_sets(&ids);
+	failed = failed || pass(&ids, symbols, false, result, err);
 	vector_release(&ids.sets);
 	return failed ? -1 : 0;
 }

@@ -6,12 +6,16 @@
 
 #define MAX_NOTE 512u /* bytes of a name; the kernel's symbols have fewer */
 
-int encode_note(struct encode_result *result, enum encode_note_kind kind, uint32_t number,
-		const char *text, size_t length, struct btf_error *err)
+#define COST_OF_NOTE 256 /* about the bytes that Python needs for it */
+
+int encode_note(struct dwarf *dwarf, struct encode_result *result, enum encode_note_kind kind,
+		uint32_t number, const char *text, size_t length, struct btf_error *err)
 {
 	struct encode_note *note;
 	char *copy;
 
+	if (dwarf_spend(dwarf, COST_OF_NOTE, err))
+		return -1;
 	if (length > MAX_NOTE)
 		length = MAX_NOTE;
 	if (!vector_reserve(&result->notes, 1))

@@ -333,12 +333,15 @@ bool read_die_at(struct dwarf *dwarf, const struct unit *unit, uint32_t offset, 
 }
 
 /* The address stored in a word: from its relocation, or as stored in a linked file. */
-static bool place_address(const struct elf *elf, struct relocation_cursor *cursor, uint64_t at,
+static bool place_address(struct dwarf *dwarf, struct relocation_cursor *cursor, uint64_t at,
 			  uint64_t stored, struct address *address)
 {
+	const struct elf *elf = dwarf->elf;
 	struct relocation found;
 
 	if (elf->linked) {
+		if (!dwarf_take(dwarf, elf->nr_sections))
+			return false;
 		address->section = elf_section_at(elf, stored);
 		address->offset = stored - elf->sections[address->section].addr;
 		return true;
@@ -358,7 +361,7 @@ bool address_in_info(struct dwarf *dwarf, const struct unit *unit, uint64_t at,
 	if (at > dwarf->info.size || dwarf->info.size - at < unit->address_size)
 		return false;
 	stored = read_word(dwarf->info.data + at, unit->address_size == 8, dwarf->elf->foreign);
-	return place_address(dwarf->elf, &dwarf->jumps, at, stored, address);
+	return place_address(dwarf, &dwarf->jumps, at, stored, address);
 }
 
 bool address_by_index(struct dwarf *dwarf, const struct unit *unit, uint64_t index,
@@ -371,7 +374,7 @@ bool address_by_index(struct dwarf *dwarf, const struct unit *unit, uint64_t ind
 	if (index > UINT32_MAX || at > addr->size || addr->size - at < unit->address_size)
 		return false;
 	stored = read_word(addr->data + at, unit->address_size == 8, dwarf->elf->foreign);
-	return place_address(dwarf->elf, &addr->cursor, at, stored, address);
+	return place_address(dwarf, &addr->cursor, at, stored, address);
 }
 
 bool read_address(struct dwarf *dwarf, const struct unit *unit, const struct value *value,

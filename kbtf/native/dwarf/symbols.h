@@ -42,7 +42,7 @@ uint32_t symbols_find_ref(struct symbols *symbols, struct dwarf *dwarf, name_ref
 
 /* Mark the groups that .BTF_ids names as kfuncs (kfuncs.c); kfuncs without a symbol are noted. */
 struct encode_result;
-int symbols_mark_kfuncs(struct symbols *symbols, const struct elf *elf, struct encode_result *result,
+int symbols_mark_kfuncs(struct symbols *symbols, struct dwarf *dwarf, struct encode_result *result,
 			struct btf_error *err);
 
 #endif
