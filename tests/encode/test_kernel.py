@@ -10,6 +10,9 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +94,28 @@ def test_all_threads_together_have_one_limit_on_work(jobs: int) -> None:
 
     with pytest.raises(DwarfError, match="too much work for its size"):
         encode_kernel(ElfImage(file), jobs=jobs)
+
+
+def test_without_threads_a_kernel_is_encoded_by_one(linked: Path, tmp_path: Path) -> None:
+    """The stack of a thread would need more memory than there may be."""
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "kbtf",
+        "encode",
+        "-j2",
+        f"-o{tmp_path}/out",
+        str(linked),
+    ]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_STACK, (1 << 36, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
+
+    subprocess.run(command, preexec_fn=limit, check=True)
+
+    assert (tmp_path / "out").read_bytes() == EXPECTED
 
 
 def test_without_consistent_func_prototypes_may_differ_between_units(linked: Path) -> None:

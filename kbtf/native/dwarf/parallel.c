@@ -207,14 +207,12 @@ static int run_team(struct team *team, uint32_t nr_threads)
 {
 	pthread_t *threads = calloc(nr_threads, sizeof(*threads));
 	uint32_t nr = 0;
-	int failed = -1;
+	int failed;
 
 	while (threads && nr < nr_threads && !pthread_create(&threads[nr], NULL, work, team))
 		nr++;
-	if (nr)
-		failed = join_all(team);
-	else
-		no_memory(team->encoder);
+	/* The system may allow no more threads. */
+	failed = nr ? join_all(team) : run_alone(team);
 	while (nr)
 		pthread_join(threads[--nr], NULL);
 	free(threads);
