@@ -103,6 +103,38 @@ def test_each_allocation_of_the_extension_may_fail(tmp_path: Path) -> None:
     assert "distill: " in said
 
 
+VERDICTS = """
+struct s { int a; };
+struct in { long x; };
+struct out { char a; int b; char c; struct in in __attribute__((packed)); };
+#ifdef ALONE
+static __attribute__((noinline)) int same(struct s *s, const char *c) { return s->a + *c; }
+int (*keep)(struct s *, const char *) = same;
+void inner(int a, int b, int c, int d, int e, int f, struct in in) { keep(0, (char *)&in); }
+void outer(int a, int b, int c, int d, int e, int f, struct out out) { keep(0, &out.c); }
+#else
+static inline int same(struct s *s, const char *c) { return s->a + *c; }
+int use(struct s *s, const char *c) { return same(s, c) + 1; }
+#endif
+"""
+"""A function that two units describe alike, and a struct that is embedded at an odd offset."""
+
+
+@pytest.mark.integration
+def test_an_allocation_that_fails_decides_nothing_about_a_function(tmp_path: Path) -> None:
+    (tmp_path / "m.c").write_text(VERDICTS)
+    for name, define in (("a.o", "-DALONE"), ("b.o", "-UALONE")):
+        output_of("gcc", "-g", "-O2", define, "-c", tmp_path / "m.c", "-o", tmp_path / name)
+    output_of("ld", "-r", tmp_path / "a.o", tmp_path / "b.o", "-o", tmp_path / "m.ko")
+
+    script = HERE / "encoding.py"
+    said = without_memory(tmp_path, sys.executable, "-P", script, tmp_path / "m.ko")
+
+    tried, *functions = said.split()
+    assert int(tried) > 100
+    assert functions == ["outer", "same", "use"]  # inner: "uncertain"
+
+
 @pytest.mark.integration
 def test_a_run_without_memory_says_so_and_leaves_the_module(tmp_path: Path) -> None:
     folder, demo = tmp_path / "folder", Path(str(kbtf.__file__)).parent / "demo"

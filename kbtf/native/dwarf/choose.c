@@ -27,7 +27,10 @@ struct comparison {
 
 static bool add_pair(struct comparison *comparison, uint32_t left, uint32_t right)
 {
-	return vector_push(&comparison->pairs, ((struct pair){left, right}));
+	if (vector_push(&comparison->pairs, ((struct pair){left, right})))
+		return true;
+	comparison->encoder->lacked_memory = true;
+	return false;
 }
 
 static bool same_proto(struct comparison *comparison, const uint32_t *left, const uint32_t *right)

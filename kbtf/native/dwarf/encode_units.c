@@ -137,7 +137,7 @@ static int finish_unit(struct encoder *encoder)
 	if (encoder->reducer && leave_out_types(encoder))
 		return -1;
 	forget_unit(encoder);
-	return dwarf_spend(&encoder->dwarf, 1, encoder->err);
+	return check_verdicts(encoder);
 }
 
 /* The state to restore after a unit failed. */
@@ -230,7 +230,7 @@ static int give_up_unit(struct encoder *encoder, const struct die *root, const s
 	size_t length;
 	int written;
 
-	if (!encoder->unit_error)
+	if (!encoder->unit_error || encoder->err->no_memory)
 		return -1;
 	name = name_text(&encoder->dwarf, die_name(root, SLOT_NAME), &length);
 	written = snprintf(text, sizeof(text), "%.90s%s%s", name, length ? ": " : "",
@@ -372,24 +372,22 @@ static int encode_merged(struct encoder *encoder)
 static int refers_across(struct encoder *encoder, bool *across)
 {
 	struct abbreviations abbreviations = {0};
-	struct btf_error ignored;
 	uint32_t offset;
 	struct unit unit;
+	int failed = 0;
 
 	*across = false;
-	for (offset = 0; !*across && offset < encoder->dwarf.info.size; offset = unit.end) {
-		if (unit_read_header(&encoder->dwarf, offset, &unit, encoder->err)) {
-			abbreviations_release(&abbreviations);
-			return -1;
-		}
-		if (offset && abbreviations.offset == unit.abbreviations_offset)
+	for (offset = 0; !failed && !*across && offset < encoder->dwarf.info.size; offset = unit.end) {
+		failed = unit_read_header(&encoder->dwarf, offset, &unit, encoder->err);
+		if (failed || (offset && abbreviations.offset == unit.abbreviations_offset))
 			continue;
-		abbreviations_read(&encoder->dwarf, &unit, &abbreviations, &ignored);
+		failed = abbreviations_read(&encoder->dwarf, &unit, &abbreviations, encoder->err) &&
+			 encoder->err->no_memory;
 		*across = abbreviations.across_units;
 	}
 	abbreviations_release(&abbreviations);
 	encoder->dwarf.info.cursor.next = 0;
-	return 0;
+	return failed ? -1 : 0;
 }
 
 int encode_units(struct encoder *encoder)

@@ -121,6 +121,7 @@ struct encoder {
 	struct symbols symbols;
 	uint64_t *section_addresses; /* as laid out, by number */
 	bool unit_error; /* the error is in a unit, and other units may succeed */
+	bool lacked_memory; /* while a verdict was found, which may be wrong */
 	bool merged;	 /* all units share one table of types */
 	bool clang;	 /* made the unit, or the first of them if merged */
 	VECTOR(struct unit) units; /* if merged */
@@ -174,6 +175,14 @@ static inline int no_memory(struct encoder *encoder)
 {
 	encoder->unit_error = false;
 	return btf_no_memory(encoder->err);
+}
+
+/* -1 if a verdict may be wrong, because there was not enough memory or work left for it. */
+static inline int check_verdicts(struct encoder *encoder)
+{
+	if (!encoder->lacked_memory)
+		return dwarf_spend(&encoder->dwarf, 1, encoder->err);
+	return no_memory(encoder);
 }
 
 static inline uint32_t next_id(const struct encoder *encoder)

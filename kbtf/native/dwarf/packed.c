@@ -98,8 +98,9 @@ static void mark(struct encoder *encoder, uint32_t id)
 {
 	id = skip_modifiers_of(encoder, id);
 	if (is_own(encoder, id) && info_kind(own_type(encoder, id)[1]) == KIND_STRUCT &&
-	    encoder->packed.nr < MAX_MARKED && !is_marked(encoder, id))
-		(void)vector_push(&encoder->packed, id);
+	    encoder->packed.nr < MAX_MARKED && !is_marked(encoder, id) &&
+	    !vector_push(&encoder->packed, id))
+		encoder->lacked_memory = true;
 }
 
 bool looks_packed(struct encoder *encoder, uint32_t id, uint32_t address_size)
