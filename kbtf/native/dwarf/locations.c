@@ -12,31 +12,31 @@ static int fixed_operands(const struct unit *unit, uint8_t code)
 	if (code >= DW_OP_lit0 && code <= DW_OP_reg31)
 		return 0;
 	switch (code) {
-	case 0x06: /* deref */
-	case 0x12 ... 0x14: /* dup, drop, over */
-	case 0x16 ... 0x22: /* swap ... plus */
-	case 0x24 ... 0x27: /* shl, shr, shra, xor */
-	case 0x29 ... 0x2e: /* eq ... ne */
-	case 0x96: /* nop */
-	case 0x97: /* push_object_address */
-	case 0x9b: /* form_tls_address */
-	case 0x9c: /* call_frame_cfa */
+	case DW_OP_deref:
+	case DW_OP_dup ... DW_OP_over:
+	case DW_OP_swap ... DW_OP_plus:
+	case DW_OP_shl ... DW_OP_xor:
+	case DW_OP_eq ... DW_OP_ne:
+	case DW_OP_nop:
+	case DW_OP_push_object_address:
+	case DW_OP_form_tls_address:
+	case DW_OP_call_frame_cfa:
 	case DW_OP_stack_value:
-	case 0xe0: /* GNU_push_tls_address */
-	case 0xf0: /* GNU_uninit */
+	case DW_OP_GNU_push_tls_address:
+	case DW_OP_GNU_uninit:
 		return 0;
-	case 0x15: /* pick */
-	case 0x94: /* deref_size */
-	case 0x95: /* xderef_size */
+	case DW_OP_pick:
+	case DW_OP_deref_size:
+	case DW_OP_xderef_size:
 		return 1;
-	case 0x28: /* bra */
-	case 0x2f: /* skip */
-	case 0x98: /* call2 */
+	case DW_OP_bra:
+	case DW_OP_skip:
+	case DW_OP_call2:
 		return 2;
-	case 0x99: /* call4 */
-	case 0xfa: /* GNU_parameter_ref */
+	case DW_OP_call4:
+	case DW_OP_GNU_parameter_ref:
 		return 4;
-	case 0x9a: /* call_ref */
+	case DW_OP_call_ref:
 		return unit->offset_size;
 	default:
 		return -1;
@@ -48,50 +48,50 @@ static bool read_operands(const struct unit *unit, struct reader *reader,
 			  struct operation *operation)
 {
 	switch (operation->code) {
-	case 0x10: /* constu */
+	case DW_OP_constu:
 	case DW_OP_plus_uconst:
-	case 0x90: /* regx */
+	case DW_OP_regx:
 	case DW_OP_piece:
 	case DW_OP_addrx:
-	case 0xa2: /* constx */
-	case 0xa8: /* convert */
-	case 0xa9: /* reinterpret */
-	case 0xf7: /* GNU_convert */
-	case 0xf9: /* GNU_reinterpret */
+	case DW_OP_constx:
+	case DW_OP_convert:
+	case DW_OP_reinterpret:
+	case DW_OP_GNU_convert:
+	case DW_OP_GNU_reinterpret:
 	case DW_OP_GNU_addr_index:
-	case 0xfc: /* GNU_const_index */
+	case DW_OP_GNU_const_index:
 		operation->number = reader_uleb(reader);
 		return true;
-	case 0x11: /* consts */
-	case 0x91: /* fbreg */
+	case DW_OP_consts:
+	case DW_OP_fbreg:
 	case DW_OP_breg0 ... DW_OP_breg31:
 		operation->number = (uint64_t)reader_sleb(reader);
 		return true;
-	case 0x92: /* bregx */
+	case DW_OP_bregx:
 		operation->number = reader_uleb(reader);
 		reader_sleb(reader);
 		return true;
-	case 0x9d: /* bit_piece */
-	case 0xa5: /* regval_type */
-	case 0xf5: /* GNU_regval_type */
+	case DW_OP_bit_piece:
+	case DW_OP_regval_type:
+	case DW_OP_GNU_regval_type:
 		operation->number = reader_uleb(reader);
 		reader_uleb(reader);
 		return true;
-	case 0xa6: /* deref_type */
-	case 0xf6: /* GNU_deref_type */
+	case DW_OP_deref_type:
+	case DW_OP_GNU_deref_type:
 		reader_skip(reader, 1);
 		operation->number = reader_uleb(reader);
 		return true;
-	case 0xa7: /* xderef_type */
+	case DW_OP_xderef_type:
 		reader_skip(reader, 1);
 		reader_uleb(reader);
 		return true;
-	case 0xa4: /* const_type */
-	case 0xf4: /* GNU_const_type */
+	case DW_OP_const_type:
+	case DW_OP_GNU_const_type:
 		reader_uleb(reader);
 		reader_skip(reader, reader_number(reader, 1));
 		return true;
-	case 0x9e: /* implicit_value */
+	case DW_OP_implicit_value:
 		reader_skip(reader, reader_uleb(reader));
 		return true;
 	case DW_OP_entry_value:
@@ -100,8 +100,8 @@ static bool read_operands(const struct unit *unit, struct reader *reader,
 		operation->inner = reader->at;
 		reader_skip(reader, operation->inner_length);
 		return true;
-	case 0xa0: /* implicit_pointer */
-	case 0xf2: /* GNU_implicit_pointer */
+	case DW_OP_implicit_pointer:
+	case DW_OP_GNU_implicit_pointer:
 		reader_skip(reader, unit->version == 2 ? unit->address_size : unit->offset_size);
 		reader_sleb(reader);
 		return true;
