@@ -47,7 +47,7 @@ ENDS = {
     "a missing file": ("open('missing')", None, "error: missing: no such file or directory\n"),
     "a refusal": ("os.kill(1 << 22, 0)", None, "error: no such process\n"),
     "no memory": ("raise MemoryError", None, "error: out of memory\n"),
-    "a truncated file": (TRUNCATE, 4, "error: a file was truncated while it was read\n"),
+    "a truncated file": (TRUNCATE, 4, "error: a file was truncated or cannot be read\n"),
     "a reader that is gone": ("raise BrokenPipeError", 0, ""),
     "SIGINT": ("os.kill(os.getpid(), signal.SIGINT)", 130, ""),
     "SIGTERM": ("os.kill(os.getpid(), signal.SIGTERM)", 143, ""),

@@ -18,16 +18,20 @@ from hostile.dwarf import (
     BASE,
     DATA1,
     ENCODING,
+    FUNC,
+    INT,
+    INT_DIE,
     NAME,
     ROOT,
     SIZE,
     STRING,
     abbreviation,
     dwarf,
+    symbols,
     unit,
 )
 from hostile.dwarf import module as hostile_module
-from kbtf import ElfImage
+from kbtf import DwarfError, ElfImage
 from kbtf.encode.dwarf import encode_dwarf
 from kbtf.testing import make_base
 from oracles.build import run
@@ -87,6 +91,13 @@ def test_the_first_of_two_equal_attributes_counts() -> None:
     image = ElfImage(hostile_module(dwarf(ROOT + twice, info)))
     btf = encode_dwarf(image, make_base().build()).btf
     assert [type_.name for type_ in btf] == ["first"]
+
+
+def test_a_symbol_whose_name_is_outside_of_the_strings_has_no_valid_name() -> None:
+    info = dwarf(ROOT + INT, unit(INT_DIE + b"\0"))
+    image = ElfImage(hostile_module([*info, *symbols([(9, FUNC, 0)], b"\0f\0")]))
+    with pytest.raises(DwarfError, match="symbol 1 has no valid name"):
+        encode_dwarf(image, make_base().build())
 
 
 COMMANDS = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* Sections and symbols of a relocatable ELF file. */
+/* Sections and symbols of an ELF file. */
 #define _DEFAULT_SOURCE /* madvise() */
 #include "elf_file.h"
 

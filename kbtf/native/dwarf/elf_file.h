@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
-/* The sections, symbols and relocations of a relocatable ELF file whose headers were read elsewhere. */
+/* The sections, symbols and relocations of an ELF file whose headers were read elsewhere. */
 #ifndef KBTF_DWARF_ELF_FILE_H
 #define KBTF_DWARF_ELF_FILE_H
 

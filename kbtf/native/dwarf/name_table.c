@@ -126,9 +126,11 @@ static int grow_slots(struct names *names, struct btf_error *err)
 static int append(struct names *names, const char *text, size_t length, uint32_t hash,
 		  uint32_t *offset, struct btf_error *err)
 {
-	if (names->bytes.nr + length >= MAX_BYTES ||
-	    names->base->str_len > INT32_MAX - MAX_BYTES)
+	if (names->bytes.nr + length >= MAX_BYTES)
 		return btf_fail(err, 0, "the names of types need more than %u bytes", MAX_BYTES);
+	if (names->base->str_len > INT32_MAX - MAX_BYTES)
+		return btf_fail(err, 0, "the strings of the base (%u bytes) leave none for names",
+				names->base->str_len);
 	if (names->used >= names->mask / 2 && grow_slots(names, err))
 		return -1;
 	if (!vector_reserve(&names->bytes, (uint32_t)length + 1))

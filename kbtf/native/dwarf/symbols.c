@@ -56,7 +56,7 @@ static int collect(const struct dwarf *dwarf, const struct elf_section *table, c
 			continue;
 		name = elf_symbol_name(dwarf->elf, table, &symbol);
 		if (!name)
-			return btf_fail(err, 0, "the name of symbol %u has no end within 4096 bytes", i);
+			return btf_fail(err, 0, "symbol %u has no valid name", i);
 		dot = strchr(name, '.');
 		if (dot && is_part(dot))
 			continue;

@@ -14,7 +14,7 @@
 
 static void say_and_end(int signum)
 {
-	static const char text[] = "kbtf: error: a file was truncated while it was read\n";
+	static const char text[] = "kbtf: error: a file was truncated or cannot be read\n";
 	ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
 
 	(void)signum;
