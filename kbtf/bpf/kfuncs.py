@@ -11,12 +11,19 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.bpf.proto import declaration
-from kbtf.bpf.registrations import REGISTER_KFUNCS, read_registrations
+from kbtf.bpf.registrations import read_registrations
 from kbtf.btf.kinds import KFUNC_TAG, Kind
-from kbtf.elf.format import SHN_UNDEF
 from kbtf.elf.module import located
 from kbtf.errors import BtfError
-from kbtf.ids.btf_ids import PREFIX, SECTION, TRACEPOINT_LISTS, read_ids
+from kbtf.ids.btf_ids import (
+    PREFIX,
+    REGISTER_FMODRET,
+    REGISTER_KFUNCS,
+    SECTION,
+    TRACEPOINT_LISTS,
+    imports,
+    read_ids,
+)
 
 if TYPE_CHECKING:
     from kbtf.bpf.registrations import Registration
@@ -24,8 +31,6 @@ if TYPE_CHECKING:
     from kbtf.elf.image import ElfImage
     from kbtf.elf.module import Module
     from kbtf.ids.btf_ids import BtfIds, IdSet, Slot
-
-REGISTER_FMODRET = "register_btf_fmodret_id_set"
 
 
 class GroupKind(Enum):
@@ -131,28 +136,28 @@ def read_kfuncs(module: Module) -> Kfuncs:
     if btf is not None:
         with located(module.path, ".BTF"):
             btf.check_fit()
-    imports = _imports(image)
+    imported = imports(image)
     unrelocated = tuple(ids.unrelocated_lists(image)) if ids is not None else ()
-    groups = _groups(ids, btf, imports, unrelocated) if ids is not None else []
+    groups = _groups(ids, btf, imported, unrelocated) if ids is not None else []
     if module.is_raw_btf and btf is not None:
         groups += _tagged_group(btf)
     return Kfuncs(
         path=module.path,
         btf=btf,
         groups=tuple(groups),
-        imports=imports,
+        imports=imported,
         outside=tuple(_outside(image)),
         unrelocated=unrelocated,
         is_distilled=module.has_btf_base,
         has_ids=bool(module.btf_ids),
         release=module.release,
         is_raw_btf=module.is_raw_btf,
-        registrations=tuple(_registrations(module, imports)),
+        registrations=tuple(_registrations(module, imported)),
     )
 
 
-def _registrations(module: Module, imports: frozenset[str]) -> list[Registration]:
-    if REGISTER_KFUNCS not in imports:
+def _registrations(module: Module, imported: frozenset[str]) -> list[Registration]:
+    if REGISTER_KFUNCS not in imported:
         return []
     with located(module.path):
         return read_registrations(module.image.to_bytes())
@@ -169,12 +174,8 @@ def kfunc_names(image: ElfImage) -> set[str]:
     ids = read_ids(image)
     if ids is None:
         return set()
-    groups = _groups(ids, None, _imports(image), ())
+    groups = _groups(ids, None, imports(image), ())
     return {slot.name for group in groups if group.kind.has_kfuncs for slot in group.symbols}
-
-
-def _imports(image: ElfImage) -> frozenset[str]:
-    return frozenset(s.name for s in image.symbols(SHN_UNDEF) if s.name)
 
 
 def _outside(image: ElfImage) -> list[str]:
@@ -188,9 +189,9 @@ def _outside(image: ElfImage) -> list[str]:
 
 
 def _groups(
-    ids: BtfIds, btf: Btf | None, imports: frozenset[str], unrelocated: tuple[str, ...]
+    ids: BtfIds, btf: Btf | None, imported: frozenset[str], unrelocated: tuple[str, ...]
 ) -> list[Group]:
-    groups = [_read_set(ids, id_set, btf, imports) for id_set in ids.sets]
+    groups = [_read_set(ids, id_set, btf, imported) for id_set in ids.sets]
     for name, slots in ids.list_members.items():
         kind = GroupKind.LIST
         if name.startswith(TRACEPOINT_LISTS):
@@ -216,7 +217,7 @@ def tagged_kfuncs(btf: Btf) -> list[BtfType]:
     return [btf[func] for func in sorted(tagged) if btf[func].kind is Kind.FUNC]
 
 
-def _read_set(ids: BtfIds, id_set: IdSet, btf: Btf | None, imports: frozenset[str]) -> Group:
+def _read_set(ids: BtfIds, id_set: IdSet, btf: Btf | None, imported: frozenset[str]) -> Group:
     slots = tuple(ids.slots_of(id_set))
     count = ids.words[id_set.at]
     resolved = bool(count) or any(ids.words[at] for at in id_set.id_words)
@@ -233,7 +234,7 @@ def _read_set(ids: BtfIds, id_set: IdSet, btf: Btf | None, imports: frozenset[st
         ]
     kind = GroupKind.SET
     if id_set.is_set8:
-        only_fmodret = REGISTER_FMODRET in imports and REGISTER_KFUNCS not in imports
+        only_fmodret = REGISTER_FMODRET in imported and REGISTER_KFUNCS not in imported
         kind = GroupKind.KFUNCS if ids.is_kfunc_set(id_set) else GroupKind.SET8
         kind = GroupKind.FMODRET if only_fmodret else kind
     return Group(id_set.name, kind, resolved, tuple(entries), count, slots)

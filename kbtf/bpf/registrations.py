@@ -17,7 +17,7 @@ from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
 from kbtf.elf.parsed import parse_elf, reading
-from kbtf.ids.btf_ids import PREFIX, SECTION
+from kbtf.ids.btf_ids import PREFIX, REGISTER_KFUNCS, SECTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
     from elftools.elf.sections import Section
 
-REGISTER_KFUNCS = "register_btf_kfunc_id_set"
 _SET = f"{PREFIX}set8__"
 _EXECUTABLE = 4
 _X86_64, _AARCH64 = "EM_X86_64", "EM_AARCH64"

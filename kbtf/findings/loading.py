@@ -7,9 +7,9 @@ from kbtf.findings.table import Row, Table, error, note, warning
 
 _RELINK = "relink the module"
 _REBUILD = "build the module for that kernel"
+_RUN = "run 'kbtf run' on it"
 _RELOCATION = error("{type}: {why}", "{hint}")
 _MADE_FOR = "its BTF was made for another vmlinux: {why}"
-_UNRESOLVED = ".BTF_ids is not resolved: its kfuncs cannot be registered"
 _NO_MODULE_BTF = "this kernel accepts no module BTF (CONFIG_DEBUG_INFO_BTF_MODULES is not set)"
 _OWN_COPY = (
     "{type}, which kfunc {func} uses, is the module's own copy, which the verifier treats as "
@@ -105,9 +105,9 @@ LOADING = Table(
     ),
     Row(
         "ids-unresolved",
-        "`.BTF_ids` is not resolved",
-        sets=error(_UNRESOLVED, "run 'kbtf run' on it"),
-        lists=warning(_UNRESOLVED, "run 'kbtf run' on it"),
+        "`.BTF_ids` is not resolved: an error if the module has kfunc sets",
+        sets=error(".BTF_ids is not resolved: its kfuncs cannot be registered", _RUN),
+        lists=warning(".BTF_ids is not resolved: the ids that the module reads are 0", _RUN),
     ),
     Row(
         "ids-mismatch",

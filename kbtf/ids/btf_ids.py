@@ -36,10 +36,14 @@ SET8_KFUNCS = 1
 """BTF_SET8_KFUNCS: marks a set8 of kfuncs; required by kernels since 6.9."""
 TRACEPOINT_LISTS = "__bpf_trace_btf_ids_"
 """The prefix of lists of tracepoints, which the newest kernels relocate."""
+REGISTER_KFUNCS = "register_btf_kfunc_id_set"
+REGISTER_FMODRET = "register_btf_fmodret_id_set"
+REGISTER_DTORS = "register_btf_id_dtor_kfuncs"
+REGISTRATIONS = frozenset({REGISTER_KFUNCS, REGISTER_FMODRET, REGISTER_DTORS})
+"""The kernel's functions that need ids of functions: without BTF or ids, they register nothing."""
 
 _MOST_SLOTS_OF_A_NAME = 100
 _MOST_OF_A_WORD = 16  # slots, and on average sets: no linker lets them overlap
-_REGISTER_DTORS = "register_btf_id_dtor_kfuncs"
 
 
 class Slot(NamedTuple):
@@ -128,12 +132,17 @@ class BtfIds(NamedTuple):
         The kernel relocates the ids of kfunc sets, destructor tables and the lists of
         tracepoints; it does not know about lists that a module reads itself.
         """
-        has_dtors = any(s.name == _REGISTER_DTORS for s in image.symbols(SHN_UNDEF))
+        has_dtors = REGISTER_DTORS in imports(image)
         return [
             name
             for name in self.list_names
             if not name.startswith(TRACEPOINT_LISTS) and not (has_dtors and "dtor" in name)
         ]
+
+    @property
+    def has_set8(self) -> bool:
+        """Whether it has a set with flags, which is for registering functions."""
+        return any(id_set.is_set8 for id_set in self.sets)
 
     def is_kfunc_set(self, id_set: IdSet) -> bool:
         """Whether the flags of a set mark it as a kfunc set."""
@@ -158,6 +167,16 @@ class BtfIds(NamedTuple):
         return (
             not ids or any(self.words[at] for at in ids) or any(self.words[s.at] for s in self.sets)
         )
+
+
+def imports(image: ElfImage) -> frozenset[str]:
+    """The names of undefined symbols, which a tool that strips a module keeps."""
+    return frozenset(s.name for s in image.symbols(SHN_UNDEF) if s.name)
+
+
+def registers_functions(image: ElfImage, ids: BtfIds | None) -> bool:
+    """Whether a module with these *ids* registers functions, such as kfuncs, by their ids."""
+    return bool(imports(image) & REGISTRATIONS) or (ids is not None and ids.has_set8)
 
 
 def read_ids(image: ElfImage) -> BtfIds | None:

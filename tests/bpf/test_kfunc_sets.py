@@ -154,6 +154,12 @@ def test_sets_without_btf_are_told() -> None:
     ]
 
 
+def test_lists_without_btf_are_not_taken_for_kfunc_sets() -> None:
+    recipe = Recipe(ALIKE, lists={"a_list": [("func", "f0")]}, imports=[], has_btf=False)
+
+    assert "no-btf" not in {finding.code for finding in audit(read_kfuncs(recipe.module()))}
+
+
 def test_a_name_that_vmlinux_has_is_told() -> None:
     name = "vmlinux_has_it"
     recipe = kfunc(f"int {name}(int a)")

@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from check.loads import base, kernel, module_of, only, pointing
+from check.loads import base, embedding, kernel, module_of, only, pointing
 from kbtf import BtfBuilder, Kind, Module
 from kbtf.check.result import BtfFate, Loading, Verdict
 from kbtf.check.rules.load import judge
-from kbtf.testing import ElfSymbol, make_ids, make_module, write_elf
+from kbtf.testing import ElfSymbol, Ids, make_ids, make_module, write_elf
 
-if TYPE_CHECKING:
-    pass
+LISTS = {"mine": [("struct", "thing")]}
 
 
 def test_a_kfunc_set_with_what_is_no_function_makes_the_init_fail() -> None:
@@ -50,6 +47,60 @@ def test_kfuncs_are_known_by_their_registration_where_symbols_are_stripped() -> 
     result = judge(Module(data), kernel(base().build()))
 
     assert (result.verdict, only(result).code) == (Verdict.REJECTED, "no-btf")
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["register_btf_kfunc_id_set", "register_btf_fmodret_id_set", "register_btf_id_dtor_kfuncs"],
+)
+def test_each_registration_needs_btf(function: str) -> None:
+    data = write_elf({".modinfo": b"name=tiny\0"}, (ElfSymbol(function, None),))
+
+    result = judge(Module(data), kernel(base().build()))
+
+    assert (result.verdict, only(result).code) == (Verdict.REJECTED, "no-btf")
+
+
+@pytest.mark.parametrize(
+    "ids", [make_ids(lists=LISTS), make_ids(sets=LISTS), make_ids(lists=LISTS, sets=LISTS)]
+)
+def test_ids_that_only_the_module_reads_need_no_btf(ids: Ids) -> None:
+    result = judge(Module(make_module(ids=ids)), kernel(base().build()))
+
+    assert (result.verdict, result.btf) == (Verdict.UNKNOWN, BtfFate.NONE)
+    assert "kfunc" not in only(result).text
+
+
+@pytest.mark.parametrize("ids", [make_ids(lists=LISTS), make_ids(sets=LISTS)])
+def test_unresolved_ids_that_only_the_module_reads_are_warned_of(ids: Ids) -> None:
+    fine = module_of(pointing(base()))
+    sections = {"btf": fine.image.data(".BTF"), "btf_base": fine.image.data(".BTF.base")}
+
+    result = judge(Module(make_module(**sections, ids=ids)), kernel(base().build()))
+
+    found = next(finding for finding in result.findings if finding.code == "ids-unresolved")
+    assert (result.verdict, result.loading) == (Verdict.WARNINGS, Loading.LOADS)
+    assert "kfunc" not in found.text
+
+
+def test_unresolved_destructors_cannot_be_registered() -> None:
+    ids = make_ids(lists={"dtors": [("struct", "thing"), ("func", "use")]})
+    ids = ids._replace(symbols=(*ids.symbols, ElfSymbol("register_btf_id_dtor_kfuncs", None)))
+    fine = module_of(pointing(base()))
+    sections = {"btf": fine.image.data(".BTF"), "btf_base": fine.image.data(".BTF.base")}
+
+    result = judge(Module(make_module(**sections, ids=ids)), kernel(base().build()))
+
+    assert (result.verdict, only(result).code) == (Verdict.REJECTED, "ids-unresolved")
+
+
+def test_a_refusal_loses_no_kfuncs_of_a_module_without_them() -> None:
+    module = module_of(embedding(base()), ids=make_ids(sets={"mine": [("struct", "mine")]}))
+
+    result = judge(module, kernel(base(32).build()))
+
+    assert result.btf is BtfFate.REFUSED
+    assert "kfuncs-lost" not in {finding.code for finding in result.findings}
 
 
 def test_a_copy_of_a_kernel_struct_under_a_kfunc_is_warned_of() -> None:

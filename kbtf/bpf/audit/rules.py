@@ -16,10 +16,10 @@ from kbtf.bpf.audit.names import audit_names
 from kbtf.bpf.audit.sets import audit_set8
 from kbtf.bpf.audit.verifier import verifier_of
 from kbtf.bpf.kfuncs import GroupKind
-from kbtf.bpf.registrations import REGISTER_KFUNCS
 from kbtf.btf.c_type_name import counted
 from kbtf.btf.kinds import KFUNC_TAG, Kind
 from kbtf.findings.kfuncs import KFUNCS
+from kbtf.ids.btf_ids import REGISTER_KFUNCS, REGISTRATIONS
 from kbtf.ids.kfunc_flags import IMPLICIT_ARGS, spell_flags
 
 if TYPE_CHECKING:
@@ -63,11 +63,12 @@ def _audit_module(kfuncs: Kfuncs) -> Iterator[Finding]:
     registers = REGISTER_KFUNCS in kfuncs.imports
     for symbol in kfuncs.outside:
         yield KFUNCS.finding("outside", type=symbol)
-    if kfuncs.btf is None and (registers or kfuncs.has_ids):
+    has_set8 = any(group.kind.has_flags for group in kfuncs.groups)
+    if kfuncs.btf is None and (has_set8 or kfuncs.imports & REGISTRATIONS):
         yield KFUNCS.finding("no-btf", type=kfuncs.path)
     if kfuncs.has_ids and not kfuncs.groups:
         yield KFUNCS.finding("no-symbols", type=kfuncs.path)
-    elif registers and not any(group.kind.has_flags for group in kfuncs.groups):
+    elif registers and not has_set8:
         yield KFUNCS.finding("no-set", type=REGISTER_KFUNCS)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.btf.kinds import Kind
 from kbtf.findings.loading import LOADING
+from kbtf.ids.btf_ids import registers_functions
 from kbtf.ids.resolve import ids_mismatch
 
 if TYPE_CHECKING:
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
     from kbtf.ids.btf_ids import BtfIds
 
 
-def judge_ids(ids: BtfIds | None, btf: Btf, base: str) -> Iterator[Finding]:
-    """Whether the ids are those of *btf*, whose base is *base*."""
+def judge_ids(ids: BtfIds | None, module: Module, btf: Btf, base: str) -> Iterator[Finding]:
+    """Whether the ids of a module are those of *btf*, whose base is *base*."""
     if ids is None:
         return
     for oddity in ids.oddities:
         yield LOADING.finding("ids-odd", oddity=oddity)
     if not ids.is_resolved:
-        yield LOADING.finding("ids-unresolved", "sets" if ids.sets else "lists")
+        registers = registers_functions(module.image, ids)
+        yield LOADING.finding("ids-unresolved", "sets" if registers else "lists")
         return
     why = ids_mismatch(ids, btf)
     if why is None:

@@ -17,25 +17,23 @@ from kbtf.check.rules.ids import judge_ids, plain_lists
 from kbtf.check.rules.names import taken_names
 from kbtf.check.rules.own_copies import judge_copies
 from kbtf.check.uses import embedding, other_uses
-from kbtf.elf.format import SHN_UNDEF
 from kbtf.elf.module import located
 from kbtf.errors import BtfError, MisfitError, RelocationError
 from kbtf.findings.finding import Finding, Severity
 from kbtf.findings.loading import LOADING
-from kbtf.ids.btf_ids import read_ids
+from kbtf.ids.btf_ids import read_ids, registers_functions
 from kbtf.kernel.features import ModuleBtf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kbtf.btf.btf import Data
+    from kbtf.btf.btf import BtfType, Data
     from kbtf.btf.relocate import Relocation
     from kbtf.check.kernel import Kernel
     from kbtf.elf.module import Module
     from kbtf.errors import KbtfError
     from kbtf.ids.btf_ids import BtfIds
 
-_REGISTER = "register_btf_kfunc_id_set"
 _MOST = 8
 """How many findings of one kind are listed."""
 
@@ -48,11 +46,11 @@ def judge(module: Module, kernel: Kernel) -> Result:
         findings: tuple[Finding, ...] = (LOADING.finding("kernel-btf"),)
         return _result(module, kernel, Verdict.OK, BtfFate.ACCEPTED, findings)
     if not module.image.data(".BTF"):
-        findings = tuple(_judge_nothing(module))
+        findings = tuple(_judge_nothing(module, ids))
         verdict = max(worst(findings), Verdict.UNKNOWN, key=lambda verdict: verdict.rank)
         return _result(module, kernel, verdict, BtfFate.NONE, findings)
     if kernel.support is ModuleBtf.NONE:
-        findings = tuple(_judge_ignored(ids))
+        findings = tuple(_judge_ignored(module, ids))
         return _result(module, kernel, worst(findings), BtfFate.IGNORED, findings)
     if unknown := _unknown_kind(module, kernel):
         return _result(module, kernel, Verdict.UNKNOWN, BtfFate.UNKNOWN, (unknown,))
@@ -61,7 +59,7 @@ def judge(module: Module, kernel: Kernel) -> Result:
     if module.is_raw_btf:
         found.append(LOADING.finding("raw-btf"))
     refused = any(f.severity is Severity.ERROR and f.code not in _NOT_OF_BTF for f in found)
-    if refused and ids is not None and ids.sets:
+    if refused and registers_functions(module.image, ids):
         found.append(LOADING.finding("kfuncs-lost"))
     findings = tuple(found)
     fate = BtfFate.REFUSED if refused else BtfFate.ACCEPTED
@@ -139,14 +137,13 @@ def _judged_by_signs(kernel: Kernel) -> Iterator[Finding]:
         yield LOADING.finding("judged-by-signs", kernel=kernel.name, as_what=like)
 
 
-def _judge_nothing(module: Module) -> Iterator[Finding]:
-    # Not by the symbols of .BTF_ids: a tool that strips the BTF may strip them too.
-    registers = any(s.name == _REGISTER for s in module.image.symbols(SHN_UNDEF))
-    yield LOADING.finding("no-btf", "sets" if registers or module.btf_ids else "bare")
+def _judge_nothing(module: Module, ids: BtfIds | None) -> Iterator[Finding]:
+    yield LOADING.finding("no-btf", "sets" if registers_functions(module.image, ids) else "bare")
 
 
-def _judge_ignored(ids: BtfIds | None) -> Iterator[Finding]:
-    yield LOADING.finding("no-module-btf", "sets" if ids is not None and ids.sets else "bare")
+def _judge_ignored(module: Module, ids: BtfIds | None) -> Iterator[Finding]:
+    case = "sets" if registers_functions(module.image, ids) else "bare"
+    yield LOADING.finding("no-module-btf", case)
 
 
 def _judge_btf(module: Module, kernel: Kernel, ids: BtfIds | None) -> Iterator[Finding]:
@@ -179,7 +176,7 @@ def _judge_distilled(
     else:
         on_kernel = relocation.split
         yield from _accepted_though_changed(base, split, relocation, kernel)
-    yield from judge_ids(ids, split, "its .BTF.base")
+    yield from judge_ids(ids, module, split, "its .BTF.base")
     yield from judge_copies(ids, split, kernel, on_kernel)
     if ids is not None:
         yield from plain_lists(ids, module)
@@ -201,10 +198,10 @@ def _judge_plain(module: Module, kernel: Kernel, ids: BtfIds | None) -> Iterator
         # The kernel does not check the meaning of a reference, only names and shapes.
         refused = any(v.severity is Severity.ERROR for v in verify(split, kernel.rules))
         yield _stale(data, kernel, "stale" if refused else "misread", error)
-        yield from judge_ids(ids, split, kernel.name)
+        yield from judge_ids(ids, module, split, kernel.name)
         return
     yield from _violations(split, kernel, ".BTF")
-    yield from judge_ids(ids, split, kernel.name)
+    yield from judge_ids(ids, module, split, kernel.name)
     yield from judge_copies(ids, split, kernel, split)
     if kernel.release and module.release and kernel.release != module.release:
         releases = {"made_for": module.release, "release": kernel.release}
@@ -293,7 +290,5 @@ def _accepted_though_changed(
             yield LOADING.finding("resized-behind-pointer", type=c_name(wanted), **sizes)
 
 
-def _owner(owner: object) -> str:
-    name = getattr(owner, "name", "")
-    kind = getattr(owner, "kind", Kind.UNKN)
-    return f"{kind.name} '{name}'" if name else f"a {kind.name}"
+def _owner(owner: BtfType) -> str:
+    return f"{owner.kind.name} '{owner.name}'" if owner.name else f"a {owner.kind.name}"
