@@ -42,6 +42,16 @@ def _escaped(char: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 type``, ``1115 bytes``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def counted_is(number: int, noun: str) -> str:
+    """``1 byte is``, ``2 bytes are``."""
+    return f"{counted(number, noun)} {'is' if number == 1 else 'are'}"
+
+
 def say(*lines: object) -> None:
     """Print each of *lines* as one line on standard output."""
     for line in lines:

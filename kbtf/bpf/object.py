@@ -21,6 +21,7 @@ from kbtf.btf.btf import Btf
 from kbtf.elf.module import located
 from kbtf.elf.parsed import parse_elf, reading
 from kbtf.errors import ElfError, LoaderError
+from kbtf.say import counted_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,7 +218,9 @@ def _insns(section: Section, relocations: dict[int, int], little_endian: bool) -
     where = f"section {section.name}"
     contents = section.data()
     if len(contents) % INSN_SIZE:
-        raise ElfError(f"{len(contents)} bytes are not a whole number of instructions", where=where)
+        raise ElfError(
+            f"{counted_is(len(contents), 'byte')} not a whole number of instructions", where=where
+        )
     order = "<" if little_endian else ">"
     found = []
     for at, (code, regs, off, imm) in enumerate(struct.iter_unpack(f"{order}BBhi", contents)):

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from kbtf.btf.btf import Btf, BtfType
     from kbtf.findings.finding import Finding
 
-_IMPLICIT = ("bpf_prog_aux", "btf_struct_meta")
-
 
 def audit_kernel(btf: Btf, offers: Offers) -> list[Finding]:
     """Findings about the kfuncs of the kernel whose types are *btf*."""
@@ -47,7 +45,7 @@ def _implicit(btf: Btf, name: str, func: BtfType) -> Iterator[Finding]:
         yield KERNEL.finding("kernel-implicit", "no_impl", type=name)
     for param in func.btf[func.size_or_type].params:
         pointer = btf.skip(param.type)
-        if pointer.kind is Kind.PTR and btf.skip(pointer.size_or_type).name in _IMPLICIT:
+        if pointer.kind is Kind.PTR and btf.skip(pointer.size_or_type).name in kf.IMPLICIT_STRUCTS:
             yield KERNEL.finding("kernel-implicit", "left", type=name)
 
 

@@ -140,13 +140,13 @@ class BtfType(NamedTuple):
         string = self.btf.string
         if self.kind is Kind.ENUM:
             return tuple(
-                Enumerator(string(name), _signed(value, 32) if self.kind_flag else value)
+                Enumerator(string(name), signed(value, 32) if self.kind_flag else value)
                 for name, value in _groups(self.words, 2)
             )
         if self.kind is Kind.ENUM64:
             values = ((name, high << 32 | low) for name, low, high in _groups(self.words, 3))
             return tuple(
-                Enumerator(string(name), _signed(value, 64) if self.kind_flag else value)
+                Enumerator(string(name), signed(value, 64) if self.kind_flag else value)
                 for name, value in values
             )
         return ()
@@ -180,7 +180,7 @@ class BtfType(NamedTuple):
     @property
     def component_idx(self) -> int | None:
         """The member or parameter that a DECL_TAG applies to; -1 for the whole type."""
-        return _signed(self.words[0], 32) if self.kind is Kind.DECL_TAG else None
+        return signed(self.words[0], 32) if self.kind is Kind.DECL_TAG else None
 
     @property
     def entries(self) -> tuple[DatasecEntry, ...]:
@@ -197,7 +197,8 @@ def _groups(words: tuple[int, ...], size: int) -> Iterator[tuple[int, ...]]:
     return zip(*[iter(words)] * size, strict=True)
 
 
-def _signed(value: int, bits: int) -> int:
+def signed(value: int, bits: int) -> int:
+    """An unsigned number of that many bits, taken as signed."""
     return value - (1 << bits) if value >> bits - 1 else value
 
 

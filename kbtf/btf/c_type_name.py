@@ -32,11 +32,6 @@ def c_name(btf_type: BtfType) -> str:
     return f"{btf_type.keyword} {name}" if btf_type.keyword else name
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 byte``, ``2 bytes``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def spell(btf: Btf, type_id: int) -> str:
     """A type as C writes it, without qualifiers: ``int (*)(struct device *)``."""
     text = _spell(btf, type_id, 0, count(_MOST_SPELT, -1))

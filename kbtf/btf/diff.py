@@ -7,8 +7,9 @@ from collections import Counter, deque
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.btf.c_type_name import counted, shown, spell
+from kbtf.btf.c_type_name import shown, spell
 from kbtf.btf.kinds import COMPOSITES, ENUMS, KINDS, MODIFIERS, REFS, SIZED, TAGGED, Kind, keyword
+from kbtf.say import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

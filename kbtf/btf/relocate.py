@@ -10,6 +10,7 @@ from kbtf.btf.btf import Btf, BtfType
 from kbtf.btf.kinds import Kind
 from kbtf.errors import RelocationError
 from kbtf.native import _native
+from kbtf.say import counted
 
 
 class Relocation(NamedTuple):
@@ -105,4 +106,4 @@ def _hint(reason: str, wanted: BtfType, found: list[BtfType]) -> str:
 def _describe(t: BtfType) -> str:
     if t.kind is Kind.FWD:
         return f"FWD of a {'union' if t.kind_flag else 'struct'}"
-    return f"{t.kind.name} of {t.size} bytes"
+    return f"{t.kind.name} of {counted(t.size or 0, 'byte')}"

@@ -7,11 +7,12 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.builder import BtfBuilder
-from kbtf.btf.c_type_name import c_name, counted, shown
+from kbtf.btf.c_type_name import c_name, shown
 from kbtf.btf.distill import distill
 from kbtf.btf.kinds import COMPOSITES, DISTILLED, ENUMS, SCALARS, Kind, is_known
 from kbtf.check.uses import by_value
 from kbtf.errors import BtfError
+from kbtf.say import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

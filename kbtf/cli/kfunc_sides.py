@@ -81,7 +81,7 @@ def _print(
     for finding in findings:
         say_text(f"  {finding_line(finding, colour=wants_colour())}\n")
     if lost is not None:
-        say(f"  {plural(len(lost), 'function')} of the old kernel are not in this one")
+        say(f"  lost {plural(len(lost), 'function')} of the old kernel")
         for name in lost if verbose else ():
             say(f"    {name}")
 

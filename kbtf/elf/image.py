@@ -23,6 +23,7 @@ from kbtf.elf.format import (
 from kbtf.elf.read import read_elf
 from kbtf.elf.repack import can_be_repacked, repacked
 from kbtf.errors import ElfError
+from kbtf.say import counted_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,8 @@ class ElfImage:
         contents = self.contents(table)
         if len(contents) % symbol.size:
             raise ElfError(
-                f"{len(contents)} bytes are not a whole number of symbols", where=table.name
+                f"{counted_is(len(contents), 'byte')} not a whole number of symbols",
+                where=table.name,
             )
         extended: memoryview | None = None
         room = _NAME_RATIO * (len(names) + len(contents))

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbtf.say import counted, counted_is
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -32,11 +34,11 @@ _IN_WORDS = {
 }
 
 _WARNED_OF = {
-    "unit": "units",
-    "kfunc": "kfuncs without a prototype",
-    "split-dwarf": "units whose types are in another file",
+    "unit": ("unit", ""),
+    "kfunc": ("kfunc", " without a prototype"),
+    "split-dwarf": ("unit", " whose types are in another file"),
 }
-"""The kinds of notes that are warnings, with their plural."""
+"""The kinds of notes that are warnings, and what they are about: a noun and the rest."""
 
 _MOST_WARNINGS = 16
 """Of one kind: a hostile module can have as many as its size allows, and would fill a log."""
@@ -75,7 +77,7 @@ class Note(NamedTuple):
             return f"kfunc {self.name} has no prototype: BPF programs cannot call it"
         if self.kind == "split-dwarf":
             return f"unit {self.name} is left out: its types are in another file (split DWARF)"
-        return f"{self.name} references are to no type, and became void"
+        return f"{counted_is(int(self.name), 'reference')} to no type, and became void"
 
 
 class Remark(NamedTuple):
@@ -94,7 +96,9 @@ def remarks_on(notes: Iterable[Note]) -> Iterator[Remark]:
             yield Remark(str(note), note.is_warning)
     for kind, count in warned.items():
         if count > _MOST_WARNINGS:
-            yield Remark(f"and {count - _MOST_WARNINGS} more {_WARNED_OF[kind]}", is_warning=True)
+            noun, rest = _WARNED_OF[kind]
+            more = counted(count - _MOST_WARNINGS, f"more {noun}")
+            yield Remark(f"and {more}{rest}", is_warning=True)
 
 
 def read_note(row: tuple[int, int, str]) -> Note:

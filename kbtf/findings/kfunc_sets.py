@@ -20,8 +20,8 @@ _ONE_SET = "put all kfuncs of a hook into one set"
 SETS = (
     Row(
         "no-btf",
-        "the module registers kfuncs, destructors or fmodret functions, but has no BTF: nothing can be "
-        "registered",
+        "the module registers kfuncs, destructors or fmodret functions, but has no BTF: the kernel "
+        "registers none",
         error(
             "has kfunc sets but no BTF: its kfuncs cannot be registered",
             "run 'kbtf run' on the freshly linked module",

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from kbtf.btf.kinds import KFUNC_TAG, QUALIFIERS, Kind
 from kbtf.btf.raw import RawBtf
 from kbtf.errors import BtfIdsError
-from kbtf.ids.kfunc_flags import ARENA_ARG1, ARENA_ARG2, ARENA_RET, FASTCALL, IMPLICIT_ARGS
+from kbtf.ids.kfunc_flags import (
+    ARENA_ARG1,
+    ARENA_ARG2,
+    ARENA_RET,
+    FASTCALL,
+    IMPLICIT_ARGS,
+    IMPLICIT_STRUCTS,
+)
 
 if TYPE_CHECKING:
     from kbtf.btf.btf import Btf, BtfType, Param
@@ -23,7 +30,6 @@ if TYPE_CHECKING:
 
 _FASTCALL_TAG = "bpf_fastcall"
 _ARENA_ARGS = (ARENA_ARG1, ARENA_ARG2)
-_IMPLICIT = ("bpf_prog_aux", "btf_struct_meta")
 _ARENA = "address_space(1)"
 _ARENA_SUFFIXES = ("__arena", "__arena__nullable")
 _WHOLE = 0xFFFFFFFF  # component_idx -1
@@ -186,7 +192,7 @@ class _Step:
         if pointer.kind is not Kind.PTR:
             return False
         target = self.btf.skip(pointer.size_or_type, QUALIFIERS)
-        return target.kind is Kind.STRUCT and target.name in _IMPLICIT
+        return target.kind is Kind.STRUCT and target.name in IMPLICIT_STRUCTS
 
 
 def _is_arena(param: Param, at: int, flags: int) -> bool:

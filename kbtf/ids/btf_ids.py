@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kbtf.btf.kinds import Kind
 from kbtf.elf.format import SHN_UNDEF
 from kbtf.errors import BtfIdsError
+from kbtf.say import counted_is
 
 if TYPE_CHECKING:
     from kbtf.elf.format import Section
@@ -197,7 +198,9 @@ def read_ids(image: ElfImage) -> BtfIds | None:
 
 def _read_ids(image: ElfImage, section: Section, contents: bytes) -> BtfIds | None:
     if len(contents) % 4:
-        raise BtfIdsError(f"{len(contents)} bytes are not a whole number of words", where=SECTION)
+        raise BtfIdsError(
+            f"{counted_is(len(contents), 'byte')} not a whole number of words", where=SECTION
+        )
     order = ">" if image.byte_order == "big" else "<"
     words = struct.unpack(f"{order}{len(contents) // 4}I", contents)
     slots, sets, lists, odd = [], [], [], []
@@ -262,7 +265,9 @@ def _read_set(symbol: str, name: str, is_set8: bool, at: int, size: int, nr_word
     if not name:
         raise BtfIdsError(f"symbol {symbol} names no set", where=SECTION)
     if size < element:
-        raise BtfIdsError(f"set {name}: {size} bytes are too few for its count", where=SECTION)
+        raise BtfIdsError(
+            f"set {name}: {counted_is(size, 'byte')} too few for its count", where=SECTION
+        )
     count = size // element - 1
     room = (4 * (nr_words - at)) // element - 1
     if room < 0:

@@ -69,6 +69,9 @@ IMPLICIT_ARGS = 1 << 16
 SPINLOCK_SAFE = 1 << 17
 PERFMON = 1 << 18
 
+IMPLICIT_STRUCTS = ("bpf_prog_aux", "btf_struct_meta")
+"""The structs that the verifier passes pointers to as implicit arguments."""
+
 _KNOWN = sum(1 << flag.bit for flag in FLAGS)
 
 

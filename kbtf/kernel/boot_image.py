@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.errors import BaseError
 from kbtf.files.formats import MAGICS, recognise
+from kbtf.say import counted_is
 
 if TYPE_CHECKING:
     import mmap
@@ -48,7 +49,9 @@ def known_payload(data: mmap.mmap | bytes) -> Payload | None:
 
 def _x86_payload(data: mmap.mmap | bytes) -> Payload | None:
     if len(data) < 0x250:
-        raise BaseError(f"{len(data)} bytes are too few", where="boot header", hint=_TRUNCATED)
+        raise BaseError(
+            f"{counted_is(len(data), 'byte')} too few", where="boot header", hint=_TRUNCATED
+        )
     if struct.unpack("<H", data[0x206:0x208])[0] < _PAYLOAD_SINCE:
         return None
     sectors = data[0x1F1] or 4
@@ -58,7 +61,9 @@ def _x86_payload(data: mmap.mmap | bytes) -> Payload | None:
 
 def _zboot_payload(data: mmap.mmap | bytes) -> Payload:
     if len(data) < 64:
-        raise BaseError(f"{len(data)} bytes are too few", where="zboot header", hint=_TRUNCATED)
+        raise BaseError(
+            f"{counted_is(len(data), 'byte')} too few", where="zboot header", hint=_TRUNCATED
+        )
     offset, length = struct.unpack("<II", data[8:16])
     name = data[24:56].partition(b"\0")[0].decode("ascii", "backslashreplace")
     return _checked(data, offset, length, "zboot header", f" ({name})")

@@ -191,6 +191,7 @@ def test_what_a_kernel_lost_is_an_error(tmp_path: Path) -> None:
     done = kfuncs("--against", old, new)
     assert done.returncode == 1
     assert "error [kernel-lost]: kfunc g was removed" in done.stdout
+    assert "lost 1 function of the old kernel" in done.stdout
     assert kfuncs("--against", new, old).returncode == 0
 
 

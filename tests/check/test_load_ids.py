@@ -73,10 +73,10 @@ def test_ids_that_only_the_module_reads_need_no_btf(ids: Ids) -> None:
 
 @pytest.mark.parametrize("ids", [make_ids(lists=LISTS), make_ids(sets=LISTS)])
 def test_unresolved_ids_that_only_the_module_reads_are_warned_of(ids: Ids) -> None:
-    fine = module_of(pointing(base()))
-    sections = {"btf": fine.image.data(".BTF"), "btf_base": fine.image.data(".BTF.base")}
+    fine = module_of(pointing(base())).image
+    data = make_module(btf=fine.data(".BTF"), btf_base=fine.data(".BTF.base"), ids=ids)
 
-    result = judge(Module(make_module(**sections, ids=ids)), kernel(base().build()))
+    result = judge(Module(data), kernel(base().build()))
 
     found = next(finding for finding in result.findings if finding.code == "ids-unresolved")
     assert (result.verdict, result.loading) == (Verdict.WARNINGS, Loading.LOADS)
@@ -86,10 +86,10 @@ def test_unresolved_ids_that_only_the_module_reads_are_warned_of(ids: Ids) -> No
 def test_unresolved_destructors_cannot_be_registered() -> None:
     ids = make_ids(lists={"dtors": [("struct", "thing"), ("func", "use")]})
     ids = ids._replace(symbols=(*ids.symbols, ElfSymbol("register_btf_id_dtor_kfuncs", None)))
-    fine = module_of(pointing(base()))
-    sections = {"btf": fine.image.data(".BTF"), "btf_base": fine.image.data(".BTF.base")}
+    fine = module_of(pointing(base())).image
+    data = make_module(btf=fine.data(".BTF"), btf_base=fine.data(".BTF.base"), ids=ids)
 
-    result = judge(Module(make_module(**sections, ids=ids)), kernel(base().build()))
+    result = judge(Module(data), kernel(base().build()))
 
     assert (result.verdict, only(result).code) == (Verdict.REJECTED, "ids-unresolved")
 

@@ -33,6 +33,7 @@ from hostile.dwarf import (
 from hostile.dwarf import module as hostile_module
 from kbtf import DwarfError, ElfImage
 from kbtf.encode.dwarf import encode_dwarf
+from kbtf.encode.notes import Note, remarks_on
 from kbtf.testing import make_base
 from oracles.build import run
 
@@ -131,6 +132,19 @@ def test_of_very_many_warnings_the_first_are_printed(how: str, tmp_path: Path) -
     assert len(first) == 16
     assert all(": a unit is left out: " in line for line in first)
     assert re.fullmatch(r"kbtf.*: warning: m\.ko: and \d{5} more units", last)
+
+
+@pytest.mark.parametrize(
+    ("units", "last"),
+    [(17, "and 1 more unit"), (18, "and 2 more units"), (1, "a unit is left out: u")],
+)
+def test_the_units_that_are_not_listed_are_counted(units: int, last: str) -> None:
+    assert [remark.text for remark in remarks_on([Note("unit", "u")] * units)][-1] == last
+
+
+def test_references_to_no_type_are_counted() -> None:
+    assert str(Note("reference", "1")).startswith("1 reference is ")
+    assert str(Note("reference", "2")).startswith("2 references are ")
 
 
 def test_json_lists_all_that_was_left_out(tmp_path: Path) -> None:

@@ -20,10 +20,11 @@ from kbtf.bpf.audit.types import (
 )
 from kbtf.bpf.audit.verifier import DYNPTR, INNER_DYNPTR
 from kbtf.bpf.suffixes import Fits, suffix_of, unknown_suffix
-from kbtf.btf.c_type_name import counted, spell
+from kbtf.btf.c_type_name import spell
 from kbtf.btf.kinds import COMPOSITES, SCALARS, Kind
 from kbtf.findings.kfuncs import KFUNCS
 from kbtf.ids.kfunc_flags import ARENA_ARG1, ARENA_ARG2
+from kbtf.say import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

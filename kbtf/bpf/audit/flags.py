@@ -26,6 +26,7 @@ from kbtf.ids.kfunc_flags import (
     FASTCALL,
     FLAGS,
     IMPLICIT_ARGS,
+    IMPLICIT_STRUCTS,
     ITER_DESTROY,
     ITER_NEW,
     ITER_NEXT,
@@ -50,7 +51,6 @@ _ITER = ITER_NEW | ITER_NEXT | ITER_DESTROY
 _ROLES = {ITER_NEW: "new", ITER_NEXT: "next", ITER_DESTROY: "destroy"}
 _ITERATOR_NAME = re.compile(rf"{ITERATOR}.+_(new|next|destroy)", re.ASCII | re.DOTALL)
 _LONGEST_NAME = 127  # the kernel compares only this much of the name
-_IMPLICIT = ("bpf_prog_aux", "btf_struct_meta")
 
 
 def audit_flags(func: BtfType, proto: BtfType, flags: int, verifier: Verifier) -> Iterator[Finding]:
@@ -161,5 +161,5 @@ def _audit_implicit(func: BtfType) -> Iterator[Finding]:
         return
     proto = func.btf.skip(impl.size_or_type)
     last = pointee(func.btf, proto.params[-1].type) if proto.params else None
-    if not any(is_named_struct(last, name) for name in _IMPLICIT):
+    if not any(is_named_struct(last, name) for name in IMPLICIT_STRUCTS):
         yield KFUNCS.finding("implicit-args", "not_last", type=func.name)

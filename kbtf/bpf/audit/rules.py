@@ -16,11 +16,11 @@ from kbtf.bpf.audit.names import audit_names
 from kbtf.bpf.audit.sets import audit_set8
 from kbtf.bpf.audit.verifier import verifier_of
 from kbtf.bpf.kfuncs import GroupKind
-from kbtf.btf.c_type_name import counted
 from kbtf.btf.kinds import KFUNC_TAG, Kind
 from kbtf.findings.kfuncs import KFUNCS
 from kbtf.ids.btf_ids import REGISTER_KFUNCS, REGISTRATIONS
 from kbtf.ids.kfunc_flags import IMPLICIT_ARGS, spell_flags
+from kbtf.say import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

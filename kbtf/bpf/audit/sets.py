@@ -10,10 +10,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kbtf.bpf.kfuncs import GroupKind
-from kbtf.btf.c_type_name import counted
 from kbtf.btf.kinds import Kind
 from kbtf.findings.kfuncs import KFUNCS
 from kbtf.kernel.features import ModuleBtf, module_btf_support
+from kbtf.say import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

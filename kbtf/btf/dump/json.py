@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kbtf.btf.dump.raw import ANONYMOUS, INT_ENCODINGS, KIND_NAMES, linkage_word, signed
+from kbtf.btf.btf import signed
+from kbtf.btf.dump.raw import ANONYMOUS, INT_ENCODINGS, KIND_NAMES, linkage_word
 from kbtf.btf.kinds import COMPOSITES, ENUMS, MODIFIERS, Kind
 
 if TYPE_CHECKING:

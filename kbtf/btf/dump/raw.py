@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbtf.btf.btf import signed
 from kbtf.btf.kinds import COMPOSITES, ENUMS, KINDS, MODIFIERS, Kind
 
 if TYPE_CHECKING:
@@ -67,11 +68,6 @@ def dump_raw(btf: Btf, spell: Callable[[str], str] = str) -> Iterator[str]:
 def linkage_word(linkage: int) -> str:
     """The word for the linkage of a FUNC or VAR."""
     return LINKAGES[linkage] if linkage < len(LINKAGES) else "(unknown)"
-
-
-def signed(value: int, bits: int) -> int:
-    """An unsigned number of that many bits, taken as signed."""
-    return value - (1 << bits) if value >> bits - 1 else value
 
 
 def _array(_flag: bool, _size: int, words: Words) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kbtf.btf.c_type_name import c_name, counted, shown, spell
+from kbtf.btf.c_type_name import c_name, shown, spell
 from kbtf.btf.equivalence import Same
 from kbtf.btf.kinds import COMPOSITES, ENUMS, QUALIFIERS, Kind
 from kbtf.btf.relocate import relocate
 from kbtf.check.reach import reach
 from kbtf.errors import BtfError
 from kbtf.findings.deep import DEEP
+from kbtf.say import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kbtf.cli.common import add_output
 from kbtf.cli.terminal.as_json import print_json
 from kbtf.errors import UsageError
-from kbtf.say import say
+from kbtf.say import counted, say
 
 if TYPE_CHECKING:
     import argparse
@@ -119,7 +119,8 @@ def _document(diff: BaseDiff) -> dict[str, Any]:
 
 def _print_diff(diff: BaseDiff) -> None:
     if diff.identical:
-        say(f"identical: {diff.types[0]} types, {diff.strings[0]} strings")
+        types, strings = counted(diff.types[0], "type"), counted(diff.strings[0], "string")
+        say(f"identical: {types}, {strings}")
         return
     say(f"types    A {diff.types[0]}, B {diff.types[1]}")
     say(f"strings  A {diff.strings[0]}, B {diff.strings[1]}")

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from kbtf.cli.common import for_each
 from kbtf.cli.inputs import add_modules, find_modules
 from kbtf.cli.terminal.as_json import print_json
-from kbtf.cli.terminal.messages import counted
 from kbtf.cli.terminal.table import print_table
-from kbtf.say import say
+from kbtf.say import counted, say
 
 if TYPE_CHECKING:
     import argparse

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""Errors and warnings on standard error, one line each; and how to count things in words."""
+"""Errors and warnings on standard error, one line each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,3 @@ def print_error(error: object) -> None:
 def print_warning(text: object) -> None:
     """Print a warning."""
     complain(f"kbtf: warning: {text}")
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 type``, ``1115 bytes``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbtf.cli.terminal.messages import counted, print_error, print_warning
+from kbtf.cli.terminal.messages import print_error, print_warning
 from kbtf.run.base_finder import BaseFinder
 from kbtf.run.pipeline import run_one
-from kbtf.say import complain_of_traceback, say
+from kbtf.say import complain_of_traceback, counted, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
