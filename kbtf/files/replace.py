@@ -74,7 +74,7 @@ def remove_file(path: str) -> None:
     with _naming(path, f"cannot write in directory {folder_name!r}"), suppress(FileNotFoundError):
         folder = os.open(folder_name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            owner = os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid
+            owner = _owner_of(name, folder)
             _remove_remnants(folder, _temporary_stem(folder, name), os.listdir(folder), owner)
             os.unlink(name, dir_fd=folder)  # last, because its owner shows which remnants are ours
         finally:
@@ -261,6 +261,13 @@ def _remove_remnants(folder: int, stem: str, names: list[str], owner: int | None
         if name.startswith(stem) and _is_random(name[len(stem) :]):
             with suppress(OSError):
                 _remove_if_unlocked(folder, name, owners)
+
+
+def _owner_of(name: str, folder: int) -> int | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid
+    except FileNotFoundError:
+        return None
 
 
 def _is_random(digits: str) -> bool:

@@ -138,6 +138,15 @@ def test_removed_file_takes_its_remnants_along(module: Path) -> None:
     assert names(module.parent) == []
 
 
+def test_a_missing_file_is_rid_of_its_remnants_too(module: Path) -> None:
+    (module.parent / REMNANT).touch(0o600)
+    module.unlink()
+
+    remove_file(str(module))
+
+    assert names(module.parent) == []
+
+
 def test_removed_link_leaves_its_target(module: Path) -> None:
     link = module.parent / "link.ko"
     link.symlink_to(module)
