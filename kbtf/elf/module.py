@@ -290,6 +290,19 @@ def read_module(path: str) -> bytes:
     return read_file(path, _require_module)
 
 
+def read_unpacked(path: str) -> bytes | mmap.mmap:
+    """The contents of a file, unpacked if it is compressed as modules are."""
+    from kbtf.files.source import Source
+
+    with Source(path) as source, located(path):
+        kind = recognise(source.data)
+        if kind is None:
+            return source.data
+        from kbtf.files.compression import unpack_module
+
+        return unpack_module(source.data, kind)
+
+
 def is_raw_module(path: str) -> bool:
     """Whether *path* is a file of raw split BTF; False if it cannot be read."""
     try:

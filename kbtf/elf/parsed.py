@@ -53,6 +53,8 @@ def reading() -> Iterator[None]:
 def parse_elf(data: Data) -> ELFFile:
     """The ELF file in *data*; ElfError if it is not one or its tables reach past its end."""
     blob = bytes(data)
+    if not blob:
+        raise ElfError("is empty")
     if blob[:4] != b"\x7fELF":
         raise ElfError("is not an ELF file")
     with reading():

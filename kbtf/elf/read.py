@@ -29,6 +29,8 @@ def read_elf(data: Data | Pieces) -> Elf:
     ElfError if a header, a section or the name of a section reaches past its end.
     """
     pieces = data if isinstance(data, Pieces) else Pieces([data])
+    if not len(pieces):
+        raise ElfError("is empty")
     if bytes(pieces[:4]) != ELF_MAGIC:
         raise ElfError("is not an ELF file")
     if len(pieces) < 16:

@@ -55,7 +55,10 @@ def unpack_module(data: Slices, kind: str, budget: Budget | None = None) -> byte
     """The module in *data*, all of which must be of that *kind*."""
     if kind not in MODULE_KINDS:
         raise KbtfError(f"no kernel takes modules compressed as {NAMES[kind]}")
-    return unpack(data, kind=kind, budget=budget, whole=True)
+    unpacked = unpack(data, kind=kind, budget=budget, whole=True)
+    if not unpacked:
+        raise KbtfError("unpacks to nothing")
+    return unpacked
 
 
 class _Parts(list[bytes]):

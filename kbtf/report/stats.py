@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.split import is_split_btf
 from kbtf.elf.image import ElfImage
-from kbtf.elf.module import Module, located
-from kbtf.files.formats import recognise
-from kbtf.files.source import Source
+from kbtf.elf.module import located, read_unpacked
 from kbtf.say import visible
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ _BAR = 40  # characters of the longest bar
 
 
 class ModuleSize(NamedTuple):
-    """One module, in bytes; 0 for a section that it lacks."""
+    """One module, unpacked, in bytes; 0 for a section that it lacks."""
 
     module: str
     file: int
@@ -49,19 +47,19 @@ class Stats(NamedTuple):
     total: int
     """The bytes that resilient BTF added."""
     files: int
-    """All files together."""
+    """All files together, unpacked."""
     largest: ModuleSize | None
     histogram: tuple[Bin, ...]
 
 
 def measure(path: str) -> ModuleSize:
-    """The sizes in one module, as stored in the file; KbtfError if it cannot be read."""
-    with Source(path) as source, located(path):
-        size = len(source)
-        if is_split_btf(source.data):
-            return ModuleSize(path, size, size, 0)
-        image = Module.open(path).image if recognise(source.data) else ElfImage(source.data)
-        sections = {section.name: section.file_size for section in image.sections}
+    """The sizes in one module, unpacked if it is compressed; KbtfError if it cannot be read."""
+    data = read_unpacked(path)
+    size = len(data)
+    if is_split_btf(data):
+        return ModuleSize(path, size, size, 0)
+    with located(path):
+        sections = {section.name: section.file_size for section in ElfImage(data).sections}
     return ModuleSize(path, size, sections.get(".BTF", 0), sections.get(".BTF.base", 0))
 
 
@@ -104,7 +102,7 @@ def rows(stats: Stats) -> list[tuple[str, str]]:
             ("mean .BTF.base", f"{stats.mean:,.0f} bytes"),
             ("standard deviation", f"{stats.deviation:,.0f} bytes"),
             ("largest", f"{stats.largest.btf_base:,} bytes, {visible(stats.largest.module)}"),
-            ("added", f"{stats.total:,} bytes, {share:.1f} % of the files"),
+            ("added", f"{stats.total:,} bytes, {share:.1f} % of the files, unpacked"),
         ]
     return shown
 

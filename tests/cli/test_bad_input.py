@@ -54,10 +54,41 @@ def test_what_is_no_module_is_refused(command: tuple[str, ...], folder: Folder) 
     folder.refuses_all(folder.write_all(NO_MODULE), *command)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("run", "bad.ko"), ("check", "bad.ko"), ("show", "bad.ko"), ("kfuncs", "bad.ko")),
+        *(("extract", "bad.ko", ".BTF"), ("ksyms", "--base", "base", "bad.ko")),
+        *(("explain", "bad.ko"), ("dump", "bad.ko"), ("base", "bad.ko"), ("stats", "bad.ko")),
+        *(("encode", "bad.ko"), ("undistill", "--base", "bad.ko", "bad.ko")),
+        *(
+            ("relocate", "bad.ko", "bad.ko", "bad.ko", "out"),
+            ("distill", "bad.ko", "bad.ko", "b", "s"),
+        ),
+        *(("kfuncs", "--compare", "bad.ko", "bad.ko"), ("plugins", "--trace", "bad.ko")),
+    ],
+    ids=lambda command: " ".join(command),
+)
+def test_an_empty_file_is_said_to_be_empty(command: tuple[str, ...], folder: Folder) -> None:
+    folder.write("bad.ko", b"")
+
+    done = folder.kbtf(*command)
+
+    assert done.code == BAD_INPUT
+    assert "bad.ko: is empty" in done.out + "\n".join(done.errors)
+
+
 def test_no_section_comes_from_what_is_no_module(folder: Folder) -> None:
     folder.write("bad.ko", b"no module")
 
     folder.refuses(*reading("extract", "bad.ko"), code=BAD_INPUT, names="bad.ko", says="not an ELF")
+
+
+@pytest.mark.parametrize("elf_type", [1, 2, 3])
+def test_sections_come_from_any_elf_file(elf_type: int, folder: Folder) -> None:
+    folder.write("any", write_elf({"mine": b"text"}, elf_type=elf_type))
+
+    assert folder.kbtf("extract", "any", "mine") == (0, "text", [])
 
 
 @pytest.mark.parametrize("command", READERS)

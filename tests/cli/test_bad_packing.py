@@ -77,7 +77,7 @@ def test_a_corrupt_compressed_module_is_refused(folder: Folder) -> None:
             f"{kind} that ends with its magic": (data[:6], "truncated"),
             f"{kind} with another byte": (patched(data, middle, "B", data[middle] ^ 0xFF), ""),
             f"{kind} of a text": (PACK[kind](b"no module"), "not an ELF file"),
-            f"{kind} of nothing": (PACK[kind](b""), "not an ELF file"),
+            f"{kind} of nothing": (PACK[kind](b""), "unpacks to nothing"),
             f"{kind} of half a module": (PACK[kind](GOOD[:-1]), "past the end"),
         }
 

@@ -108,3 +108,18 @@ def test_a_directory_without_modules_is_bad_input(
     assert main(["stats", "."]) == 3
 
     assert "no modules in this directory" in capsys.readouterr().err
+
+
+def test_compression_does_not_change_the_numbers(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_module(btf=bytes(1000), btf_base=bytes(2000))
+    found = []
+    for name, content in (("plain.ko", data), ("packed.ko.xz", lzma.compress(data))):
+        (run_dir / name).write_bytes(content)
+        assert main(["stats", "--json", name]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+        assert found[-1]["largest"].pop("module") == name
+
+    assert found[0] == found[1]
+    assert found[0]["files"] == len(data)

@@ -57,7 +57,7 @@ def test_a_file_without_sections_has_none() -> None:
 
 
 MALFORMED = {
-    "empty": (b"", "not an ELF file"),
+    "empty": (b"", "is empty"),
     "magic only": (PLAIN[:4], "the ELF header is truncated"),
     "no magic": (b"\x7fELE" + PLAIN[4:], "not an ELF file"),
     "class 0": (patched(PLAIN, 4, "B", 0), "class 0"),

@@ -118,7 +118,7 @@ WRONG = {
     "no file": (
         [MARK, "def kbtf_finish(output): output.data = b''"],
         4,
-        "kbtf_finish left output that cannot be read: is not an ELF file",
+        "kbtf_finish left output that cannot be read: is empty",
     ),
     "half a file": (
         [MARK, "def kbtf_finish(output): output.data = output.data[:400]"],

@@ -22,14 +22,15 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kbtf.elf.module import Module
+    from kbtf.elf.image import ElfImage
+    from kbtf.elf.module import located, read_unpacked
     from kbtf.errors import ElfError
     from kbtf.files.distinct import require_distinct
 
     require_distinct([args.output], [args.module])
-    module = Module.open(args.module)
-    data = module.image.data(args.section)
-    if data is None:
-        raise ElfError(f"has no section {args.section}", file=args.module)
+    with located(args.module):
+        data = ElfImage(read_unpacked(args.module)).data(args.section)
+        if data is None:
+            raise ElfError(f"has no section {args.section}")
     write_bytes(data, args.output)
     return 0
