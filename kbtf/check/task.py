@@ -10,7 +10,7 @@ from kbtf.check.kernel import kernel_of
 from kbtf.check.rules.insmod import judge_insmod, with_insmod
 from kbtf.check.rules.load import failed, judge
 from kbtf.elf.module import Module, read_module
-from kbtf.errors import KbtfError, MachineError, about, as_kbtf_error
+from kbtf.errors import BtfError, KbtfError, MachineError, about, as_kbtf_error
 from kbtf.jobs.shipped_bases import (
     NeedBases,
     ShippedBase,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class CheckModules:
     """All kernels against each module: a `kbtf.jobs.task.Task`.
 
-    The kernels are those *wanted*, else the one that a module was built for.  With
+    The kernels are those *wanted*, which are open, else the one that a module was built for.  With
     *built_against*, definitions of types are compared too, always on this machine.
     """
 
@@ -40,7 +40,7 @@ class CheckModules:
         paths: Sequence[str],
         kernels: KernelSet,
         wanted: Sequence[str],
-        built_against: str | None,
+        built_against: Kernel | None,
         on_error: Callable[[], None],
     ) -> None:
         self._paths = paths
@@ -56,7 +56,7 @@ class CheckModules:
         """The facts from this machine's files that are needed to judge modules on another."""
 
     def prepare(self) -> None:
-        """Named kernels are already open."""
+        """Nothing: all kernels that the user named are open."""
 
     def run(self, chunk: Sequence[int], begin: Callable[[int], None]) -> list[list[Result]]:
         results = []
@@ -95,16 +95,25 @@ class CheckModules:
         return failed(path, as_kbtf_error(error, path))
 
     def _deepen(
-        self, module: Module, built_against: str, results: list[Result], found: list[Kernel]
+        self, module: Module, old: Kernel, results: list[Result], found: list[Kernel]
     ) -> list[Result]:
         """Add the findings of comparing definitions in both bases, if the BTF is accepted."""
         from kbtf.check.plain import plain_on
-        from kbtf.check.result import BtfFate, worst
+        from kbtf.check.result import BtfFate, Verdict, worst
         from kbtf.check.rules.deep import compare_deep
+        from kbtf.findings.deep import DEEP
 
-        (old,) = self._kernels.get(built_against)
-        split = plain_on(module, old.btf)
         deepened = []
+        try:
+            split = plain_on(module, old.btf)
+        except BtfError as error:
+            self._on_error()
+            wrong = DEEP.finding("other-base", built_against=old.source, why=error.what)
+            for result in results:
+                verdict = max(result.verdict, Verdict.UNKNOWN, key=lambda verdict: verdict.rank)
+                findings = (*result.findings, wrong)
+                deepened.append(result._replace(findings=findings, verdict=verdict))
+            return deepened
         for result, kernel in zip(results, found, strict=True):
             if split is None or result.btf is not BtfFate.ACCEPTED:
                 deepened.append(result)

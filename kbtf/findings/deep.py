@@ -12,6 +12,15 @@ _RESIZED = "{type}: was {was}, is now {now}"
 
 DEEP = Table(
     Row(
+        "other-base",
+        "the module was not built against the vmlinux that `--built-against` names, so nothing was "
+        "compared: the verdict is at least `unknown`",
+        warning(
+            "was not built against {built_against}: {why}",
+            "name the vmlinux it was built for with --built-against",
+        ),
+    ),
+    Row(
         "kind-changed",
         "a struct that is now a union, or the reverse",
         warning("{type} is now {now}"),

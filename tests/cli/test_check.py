@@ -168,6 +168,32 @@ def test_deep_needs_what_the_module_was_built_against(
     assert "--built-against" in capsys.readouterr().err
 
 
+def test_deep_needs_one_kernel_that_exists(
+    kernels: Path, module: Path, own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for named, code in ((kernels, 2), ("nosuch", 4), ("0.0.0-none", 4), ("no/such", 3)):
+        assert check("--deep", "--built-against", named, "--kernel", own, module) == code
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.count("\n") == 1
+        assert "--kernel" not in said.err
+
+
+def test_a_wrong_kernel_to_compare_with_does_not_hide_the_verdicts(
+    kernels: Path, module: Path, own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = kernels / "6.12.2-bad/boot/vmlinux-6.12.2-bad"
+    deep = ("--deep", "--built-against", bad, "--json")
+    assert check(*deep, "--kernel", bad, "--kernel", own, module) == 1
+
+    rejected, accepted = json.loads(capsys.readouterr().out)["results"]
+    assert (rejected["verdict"], rejected["loading"]) == ("rejected", "fails, or loads without BTF")
+    assert "embedded-resized" in {finding["code"] for finding in rejected["findings"]}
+    assert (accepted["verdict"], accepted["btf"]) == ("unknown", "accepted")
+    (wrong,) = (f for f in accepted["findings"] if f["code"] == "other-base")
+    assert str(bad) in wrong["text"]
+
+
 def test_deep_shows_what_the_kernel_does_not_see(
     run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

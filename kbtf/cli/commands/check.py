@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbtf.cli.inputs import add_modules, find_modules
-from kbtf.errors import UsageError
+from kbtf.errors import BaseNotFoundError, UsageError
 from kbtf.run.options import add_jobs
 from kbtf.say import say_text
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from kbtf.check.kernel import KernelSet
+    from kbtf.check.kernel import Kernel, KernelSet
     from kbtf.check.result import Result
     from kbtf.cli.session import Session
     from kbtf.hooks.manager import Manager
@@ -84,15 +84,35 @@ def run(args: argparse.Namespace, session: Session) -> int:
     kernels = KernelSet(cache=not args.no_cache)
     for wanted in args.kernels:
         kernels.get(wanted)  # a missing kernel is not an error of the modules
+    built_against = _built_against(kernels, args.built_against) if args.deep else None
     for error in kernels.passed_over:
         print_warning(f"{error}; passed over")
-    results = [result for each in _check_all(args, config, manager, kernels) for result in each]
+    checked = _check_all(args, config, manager, kernels, built_against)
+    results = [result for each in checked for result in each]
     _report(results, args)
     return exit_code(results)
 
 
+def _built_against(kernels: KernelSet, named: str) -> Kernel:
+    try:
+        found = kernels.get(named)
+    except BaseNotFoundError as error:
+        error.hint = "name the modules' vmlinux, vmlinuz or raw BTF with --built-against"
+        raise
+    if len(found) > 1:
+        raise UsageError(
+            f"--built-against is one kernel, and {named} has {len(found)}",
+            hint=f"name one of {', '.join(kernel.source for kernel in found)}",
+        )
+    return found[0]
+
+
 def _check_all(
-    args: argparse.Namespace, config: Config, manager: Manager, kernels: KernelSet
+    args: argparse.Namespace,
+    config: Config,
+    manager: Manager,
+    kernels: KernelSet,
+    built_against: Kernel | None,
 ) -> Iterator[list[Result]]:
     from kbtf.check.task import CheckModules
     from kbtf.cli.terminal.messages import print_warning
@@ -106,7 +126,7 @@ def _check_all(
         require_distinct([args.html], [*paths, *args.kernels, args.built_against])
     sizes = [size_of(path) for path in paths]
     on_error = complain_of_traceback if args.debug else lambda: None
-    task = CheckModules(paths, kernels, args.kernels, args.built_against, on_error)
+    task = CheckModules(paths, kernels, args.kernels, built_against, on_error)
     # comparing definitions needs both bases, so it is done on this machine
     executor = None if args.deep else manager.call("kbtf_executor", config=config)
     with progress(paths) as watch:
