@@ -194,3 +194,13 @@ def test_the_session_of_the_docs_shows_what_happens(
         )
 
     assert lines(done.stdout) == lines(shown)
+
+
+def test_a_kernel_to_compare_with_is_not_for_modules(run_dir: Path) -> None:
+    module = written(run_dir, kfunc("int f(int a)").but(is_distilled=True))
+    done = run("--against", module, module)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--against is for kernels" in done.stderr
+    done = run("--against", module, run_dir / "absent.ko")
+    assert done.returncode == 3
+    assert "no such file" in done.stderr

@@ -101,7 +101,6 @@ def run(args: argparse.Namespace) -> int:
 
     named = [path for path, _ in find_modules(args.modules)]
     kernels = [path for path in named if is_kernel_file(path)]
-    code = for_each(kernels, audit_kernel, debug=args.debug)
     modules = [path for path in named if path not in kernels]
     opened: dict[str, Module] = {}
     opening = for_each(
@@ -109,13 +108,16 @@ def run(args: argparse.Namespace) -> int:
         lambda path: opened.update({path: _open(path, finder)}),
         debug=args.debug,
     )
+    if args.against is not None and not opened.keys().isdisjoint(modules):
+        raise UsageError("--against is for kernels")
+    code = max(opening, for_each(kernels, audit_kernel, debug=args.debug))
     audited: list[_Audited] = []
 
     def audit_one(path: str) -> None:
         audited.append(_audit(opened[path], opened))
 
     paths = [path for path in dict.fromkeys(modules) if path in opened]
-    code = max(code, opening, for_each(paths, audit_one, debug=args.debug))
+    code = max(code, for_each(paths, audit_one, debug=args.debug))
     if args.json:
         print_json({"modules": [_document(one) for one in audited], "kernels": documents})
     else:
