@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from kbtf.btf.base import Base
-from kbtf.errors import BaseError, BaseNotFoundError, KbtfError
+from kbtf.errors import BaseError, BaseNotFoundError, KbtfError, os_error
 from kbtf.kernel.base import open_base
 from kbtf.kernel.release import is_release
 
@@ -58,7 +59,10 @@ def find_base(
     come the places where distributions install kernels, below *root*.  Files that are broken or of
     another release are skipped with a note in `Base.notes`; if there is nothing else, this is the
     error.  If there is nothing at all, BaseNotFoundError lists the places that were searched.
+    KbtfError if *kdir* is not a directory.
     """
+    if kdir is not None:
+        require_directory(kdir)
     if not is_release(release):  # as part of a path, it could lead anywhere
         raise BaseNotFoundError(f"{release!r} is not a kernel release")
     problems: list[KbtfError] = []
@@ -85,8 +89,9 @@ def _candidates(release: str, kdir: str | None, root: str) -> Iterator[str]:
         yield os.path.join(kdir, "vmlinux")
         yield os.path.join(kdir, "vmlinux.unstripped")
     for place in _PLACES:
-        if place != _RUNNING or release == os.uname().release:
-            yield os.path.join(root, place.format(release))
+        path = os.path.join(root, place.format(release))
+        if is_below(root, path) and (place != _RUNNING or release == os.uname().release):
+            yield path
 
 
 def _existing(paths: list[str]) -> Iterator[str]:
@@ -99,6 +104,22 @@ def _existing(paths: list[str]) -> Iterator[str]:
             yield from sorted(glob.iglob(pattern, recursive=True))
         elif os.path.lexists(path):
             yield path
+
+
+def require_directory(path: str) -> None:
+    """KbtfError if the user named a directory that is none."""
+    try:
+        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as error:
+        raise os_error(error, path) from error
+    if not is_directory:
+        raise KbtfError("is not a directory", file=path)
+
+
+def is_below(root: str, path: str) -> bool:
+    """Whether *path* is in the system below *root*: a link there may lead to this machine's."""
+    top = os.path.realpath(root)
+    return os.path.commonpath((top, os.path.realpath(path))) == top
 
 
 def _distinct(paths: list[str]) -> list[str]:

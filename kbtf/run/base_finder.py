@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kbtf.errors import BaseError, os_error
-from kbtf.kernel.find import base_of
+from kbtf.kernel.find import base_of, require_directory
 
 if TYPE_CHECKING:
     from kbtf.btf.base import Base
@@ -28,13 +28,20 @@ class BaseFinder:
                 os.stat(named)
             except OSError as error:
                 raise os_error(error, named) from error
+        if config["kdir"] is not None:
+            require_directory(config["kdir"])
 
     def find(self, module: Module) -> Base:
-        """The base for *module*; BaseNotFoundError if there is none."""
+        """The base for *module*, which gets notes on how it was found.
+
+        BaseNotFoundError if there is none.
+        """
         named = self._config["base"]
         key = named or f"release {module.release}"
         if key not in self._opened:
             self._opened[key] = self._open(named, module)
+        for note in self._opened[key].notes:
+            module.note(note)
         return self._opened[key]
 
     def _open(self, named: str | None, module: Module) -> Base:

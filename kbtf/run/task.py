@@ -118,7 +118,7 @@ class RunModules:
             base = self._ship(self._find_base(module))
         except KbtfError as error:
             base = error
-        return Sent(path, output, data, base, tuple(module.warnings))
+        return Sent(path, output, data, base, tuple(module.notes), tuple(module.warnings))
 
     def _ship(self, base: Base) -> ShippedBase:
         if id(base.btf) not in self._shipped:
@@ -160,6 +160,7 @@ class Sent(NamedTuple):
     data: bytes
     base: ShippedBase | KbtfError
     """Or why there is none, in case a pass needs it."""
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -212,6 +213,7 @@ def _process(sent: Sent, base: Base | KbtfError | None, manager: Manager, config
     def find(module: Module) -> Base:
         if base is None or isinstance(base, KbtfError):
             raise base or MachineError("no base was sent")
+        module.notes.extend(sent.notes)
         module.warnings.extend(sent.warnings)
         return base
 

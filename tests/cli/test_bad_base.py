@@ -134,3 +134,32 @@ def test_a_real_module_does_not_fit_a_base_that_changed(folder: Folder) -> None:
         "run", "--base", "other.btf", "kfunc_module.ko",
         code=BAD_INPUT, names="kfunc_module.ko", says="does not fit the base other.btf",
     )  # fmt: skip
+
+
+# A build directory
+
+
+def test_a_base_that_is_passed_over_is_told(folder: Folder) -> None:
+    folder.write("kdir/vmlinux", b"no kernel")
+    folder.write("kdir/vmlinux.unstripped", BASE_BLOB)
+    why = "passed over kdir/vmlinux: "
+
+    ran = folder.kbtf("run", "-v", "-C", "kdir", "-o", "out.ko", "good.ko")
+    listed = folder.kbtf("kfuncs", "-v", "-C", "kdir", "good.ko")
+    shown = folder.kbtf("base", "-C", "kdir", "--release", RELEASE)
+
+    assert why in ran.out
+    assert why in listed.out
+    assert [why in line for line in shown.errors] == [True]
+    assert "kdir/vmlinux.unstripped" in shown.out
+
+
+@pytest.mark.parametrize("command", [("run", "good.ko"), ("kfuncs", "good.ko"), ("base",)])
+@pytest.mark.parametrize("base", [[], ["--base", "vmlinux.btf"]])
+def test_a_build_directory_that_is_not_there_is_named(
+    command: tuple[str, ...], base: list[str], folder: Folder
+) -> None:
+    if command != ("base",):
+        command = (*command, *base)
+
+    folder.refuses(*command, "-C", "kdir", code=BAD_INPUT, names="kdir", says="no such file")

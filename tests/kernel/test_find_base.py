@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbtf.errors import BaseError, BaseNotFoundError, ElfError
+from kbtf.errors import BaseError, BaseNotFoundError, ElfError, KbtfError
 from kbtf.files.compression import compress
 from kbtf.kernel.base import open_base
 from kbtf.kernel.find import find_base
@@ -101,6 +101,7 @@ def test_where_newer_kernels_keep_their_btf(
     content = make_module(name="btf_vmlinux", btf=BLOB, release=RELEASE)
     path = save(lzma.compress(content) if place.endswith(".xz") else content, place)
 
+    (tmp_path / "build").mkdir(exist_ok=True)
     found = find_base(RELEASE, kdir=str(tmp_path / "build"), root=str(tmp_path))
 
     assert found.source == path
@@ -144,6 +145,16 @@ def test_the_build_directory_is_taken_at_its_word(tmp_path: Path, save: Callable
     found = find_base("6.1.0-other", kdir=str(tmp_path / "build"), root=str(tmp_path))
 
     assert (found.source, found.release) == (path, RELEASE)
+
+
+def test_a_build_directory_that_is_none_is_an_error(
+    tmp_path: Path, save: Callable[..., str]
+) -> None:
+    save(elf(), PLACES[1])
+    file = save(b"", "file")
+    for kdir, why in ((str(tmp_path / "absent"), "no such file"), (file, "is not a directory")):
+        with pytest.raises(KbtfError, match=why):
+            find_base(RELEASE, kdir=kdir, root=str(tmp_path))
 
 
 def test_a_file_with_two_names_is_opened_once(tmp_path: Path, save: Callable[..., str]) -> None:

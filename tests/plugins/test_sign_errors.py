@@ -98,8 +98,9 @@ def test_a_sign_file_of_another_machine(
 
 
 @pytest.fixture
-def no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_others(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves no place where sign-file is looked for but those of -C and the release."""
+    Path("kdir").mkdir()
     monkeypatch.setattr("glob.glob", lambda _: [])
 
 

@@ -57,6 +57,7 @@ def _show(args: argparse.Namespace) -> int:
     import hashlib
 
     from kbtf.cli.common import write_file
+    from kbtf.cli.terminal.messages import print_warning
     from kbtf.files.distinct import require_distinct
     from kbtf.kernel.base import open_base
     from kbtf.kernel.find import find_base
@@ -68,6 +69,8 @@ def _show(args: argparse.Namespace) -> int:
     else:
         release = args.release or os.uname().release
         base = find_base(release, kdir=args.kdir, cache=not args.no_cache)
+    for note in base.notes:
+        print_warning(note)
     data = base.btf.to_bytes()
     facts = {
         "source": base.source,

@@ -44,6 +44,8 @@ class _Audited(NamedTuple):
     module: str
     kfuncs: Kfuncs
     findings: list[Finding]
+    notes: list[str]
+    """On how its base was found."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -172,7 +174,7 @@ def _audit(module: Module, opened: dict[str, Module]) -> _Audited:
     findings = audit(kfuncs, vmlinux, others)
     if vmlinux is None and any(group.kind.has_kfuncs for group in kfuncs.groups):
         findings.append(KFUNCS.finding("no-base"))
-    return _Audited(module.path, kfuncs, findings)
+    return _Audited(module.path, kfuncs, findings, module.notes)
 
 
 def _vmlinux(module: Module) -> Btf | None:
@@ -236,6 +238,8 @@ def _print(one: _Audited, *, verbose: bool) -> None:
     for finding in one.findings:
         if verbose or finding.severity is not Severity.NOTE:
             say_text(f"  {finding_line(finding, colour=wants_colour())}\n")
+    for note in one.notes if verbose else ():
+        say(f"  {note}")
 
 
 def _rows(group: Group) -> list[tuple[str, ...]]:
