@@ -12,7 +12,7 @@ from kbtf.errors import BaseNotFoundError, KbtfError
 from kbtf.files.small import text_if_readable
 from kbtf.kernel.base import open_base
 from kbtf.kernel.features import module_btf_support
-from kbtf.kernel.find import find_base
+from kbtf.kernel.find import find_base, is_below
 
 if TYPE_CHECKING:
     from kbtf.btf.base import Base
@@ -85,8 +85,8 @@ def open_directory(folder: str, *, cache: bool = True) -> tuple[list[Kernel], li
     return kernels, errors
 
 
-def kernel_of(base: Base) -> Kernel:
-    """The facts about the kernel whose BTF is *base*."""
+def kernel_of(base: Base, *, root: str = "/") -> Kernel:
+    """The facts about the kernel whose BTF is *base*, with its configuration below *root*."""
     return Kernel(
         name=base.release or base.source,
         source=base.source,
@@ -94,7 +94,7 @@ def kernel_of(base: Base) -> Kernel:
         btf=base.btf,
         support=module_btf_support(base.btf),
         rules=rules_of(base.btf, base.release),
-        allow_mismatch=is_set(_MISMATCH, base.source, base.release),
+        allow_mismatch=is_set(_MISMATCH, base.source, base.release, root=root),
     )
 
 
@@ -112,10 +112,10 @@ def _kernels_below(folder: str) -> list[str]:
     return sorted(found.values())
 
 
-def is_set(option: str, source: str, release: str | None) -> bool | None:
+def is_set(option: str, source: str, release: str | None, *, root: str = "/") -> bool | None:
     """Whether a kernel's configuration sets *option* to y; None if it was not found.
 
-    It is searched for next to the file *source* of its BTF, then in this machine's places for the
+    It is searched for next to the file *source* of its BTF, then in the places below *root* for the
     configuration of *release*.
     """
     folder = os.path.dirname(source)
@@ -124,11 +124,11 @@ def is_set(option: str, source: str, release: str | None) -> bool | None:
         places += [
             os.path.join(folder, f"config-{release}"),
             os.path.join(folder, "config"),
-            f"/lib/modules/{release}/build/.config",
-            f"/boot/config-{release}",
+            os.path.join(root, f"lib/modules/{release}/build/.config"),
+            os.path.join(root, f"boot/config-{release}"),
         ]
     for place in places:
-        if text := text_if_readable(place):
+        if is_below(root, place) and (text := text_if_readable(place)):
             return f"\n{option}=y\n" in f"\n{text}"
     return None
 

@@ -41,9 +41,15 @@ def _line(boot: Boot) -> str:
     if boot.error is not None:
         return f"kbtf: {boot.release}: {boot.error}"
     bad = {problem.module for problem in boot.problems if problem.severity is Severity.ERROR}
-    theirs = "its" if len(bad) == 1 else "their"
-    what = "fail to load" if boot.refusal_is_fatal else f"lose {theirs} BTF"
-    return f"kbtf: {boot.release}: {plural(len(bad), 'module')} may {what}; run 'kbtf status'"
+    failing = {problem.module for problem in boot.problems if problem.may_fail}
+    losing = bad - failing
+    what = []
+    if failing:
+        what.append(f"{plural(len(failing), 'module')} may fail to load")
+    if losing:
+        theirs = "its" if len(losing) == 1 else "their"
+        what.append(f"{plural(len(losing), 'module')} may lose {theirs} BTF")
+    return f"kbtf: {boot.release}: {', '.join(what)}; run 'kbtf status'"
 
 
 def _boot(boot: Boot, running: str, *, verbose: bool) -> Iterator[str]:
@@ -85,7 +91,12 @@ def document(boots: Sequence[Boot], running: str, lost: Sequence[Loaded] | None)
 
 def _as_dict(boot: Boot) -> dict[str, Any]:
     problems = [
-        {**problem._asdict(), "severity": problem.severity.value} for problem in boot.problems
+        {
+            **problem._asdict(),
+            "severity": problem.severity.value,
+            "loading": problem.loading.value,
+        }
+        for problem in boot.problems
     ]
     return {
         **boot._asdict(),

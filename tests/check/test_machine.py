@@ -149,14 +149,21 @@ def test_a_module_for_another_kernel_does_not_load(place: str, machine: Machine)
 
 
 @pytest.mark.parametrize(
-    ("number", "what"), [(1, "1 module may lose its BTF"), (2, "2 modules may lose their BTF")]
+    ("moved", "refused", "what"),
+    [
+        (1, 0, "1 module may fail to load"),
+        (0, 1, "1 module may lose its BTF"),
+        (2, 2, "2 modules may fail to load, 2 modules may lose their BTF"),
+    ],
 )
 def test_quietly_a_kernel_with_problems_is_one_line(
-    number: int, what: str, machine: Machine
+    moved: int, refused: int, what: str, machine: Machine
 ) -> None:
-    for nr in range(number):
+    for nr in range(moved):
         name = f"moved{nr}"
         machine.add(f"updates/{name}.ko", module(name, base(), release="6.11.0-9-test"))
+    for nr in range(refused):
+        machine.add(f"updates/old{nr}.ko", module(f"old{nr}", base(size=24)))
     command = [KBTF, "status", "--root", str(machine.root), "--no-cache", "-q"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -212,6 +219,28 @@ def test_a_kernel_that_requires_signatures_refuses_what_has_none(machine: Machin
     config = machine.boot / f"config-{RELEASE}"
     config.write_text(config.read_text() + "CONFIG_MODULE_SIG_FORCE=y\n")
     assert machine.problems() == [("error", "unsigned", "kernel/fs/fine.ko", False)]
+    assert machine.status()[1]["kernels"][0]["problems"][0]["loading"] == "fails"
+
+
+def test_links_out_of_the_root_are_not_followed_to_the_kernel_of_this_machine(
+    machine: Machine, tmp_path: Path
+) -> None:
+    build = tmp_path / "usr/src/linux-headers"
+    build.mkdir(parents=True)
+    (build / ".config").write_text("CONFIG_MODULE_SIG_FORCE=y\n")
+    (build / "vmlinux").write_bytes(base(size=24).to_bytes())
+    (machine.modules / "build").symlink_to(build)
+    (machine.boot / f"config-{RELEASE}").unlink()
+    kernel = machine.status()[1]["kernels"][0]
+    assert kernel["source"] == str(machine.boot / f"vmlinux-{RELEASE}")
+    assert (kernel["refusal_is_fatal"], kernel["problems"]) == (None, [])
+
+
+def test_the_configuration_in_the_build_directory_below_the_root_counts(machine: Machine) -> None:
+    build = machine.modules / "build"
+    build.mkdir()
+    (machine.boot / f"config-{RELEASE}").rename(build / ".config")
+    assert machine.status()[1]["kernels"][0]["refusal_is_fatal"] is False
 
 
 def test_loaded_modules_without_btf_are_named_with_the_reason(machine: Machine) -> None:
@@ -246,6 +275,18 @@ def test_a_damaged_initramfs_is_a_warning(
     image = machine.boot / f"initrd.img-{RELEASE}"
     image.write_bytes(damage(image.read_bytes()))
     assert [problem[:2] for problem in machine.problems()] == [("warning", "initramfs-unreadable")]
+
+
+def test_an_initramfs_that_is_a_dangling_link_is_a_warning(machine: Machine) -> None:
+    (machine.boot / f"initrd.img-{RELEASE}").symlink_to("absent")
+    assert machine.problems() == [
+        ("warning", "initramfs-unreadable", f"../../../boot/initrd.img-{RELEASE}", True)
+    ]
+
+
+def test_a_module_that_is_a_dangling_link_is_a_warning(machine: Machine) -> None:
+    (machine.modules / "kernel/gone.ko").symlink_to("absent")
+    assert machine.problems() == [("warning", "unreadable", "kernel/gone.ko", False)]
 
 
 def test_what_is_kept_follows_the_files(machine: Machine) -> None:

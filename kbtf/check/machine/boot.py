@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kbtf.findings.finding import Finding
 
 _LOST = frozenset({Loading.FAILS, Loading.LOADS_WITHOUT_BTF, Loading.DEPENDS})
+_MAY_FAIL = frozenset({Loading.FAILS, Loading.DEPENDS, Loading.DEPENDS_ON_INIT})
 
 
 class Problem(NamedTuple):
@@ -40,6 +41,13 @@ class Problem(NamedTuple):
     initramfs: bool = False
     """Whether it is about the copy in the initramfs."""
     hint: str | None = None
+    loading: Loading = Loading.UNKNOWN
+    """What happens to the module itself."""
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether it is an error that may keep the module from loading, not only its BTF."""
+        return self.severity is Severity.ERROR and self.loading in _MAY_FAIL
 
 
 class Boot(NamedTuple):
@@ -71,7 +79,7 @@ class Boot(NamedTuple):
 def forecast(installed: InstalledKernel, *, root: str = "/", keep: bool = True) -> Boot:
     """The forecast for the boot of *installed*; with *keep*, facts are cached for the next run."""
     try:
-        kernel = kernel_of(find_base(installed.release, cache=keep, root=root))
+        kernel = kernel_of(find_base(installed.release, cache=keep, root=root), root=root)
     except KbtfError as error:
         return Boot(installed.release, None, None, installed.initramfs, 0, 0, 0, error=str(error))
     memory = Memory(kernel, keep=keep)
@@ -82,7 +90,7 @@ def forecast(installed: InstalledKernel, *, root: str = "/", keep: bool = True) 
     files = {path: held_against(vermagic, facts) for path, facts in files.items()}
     early = {name: held_against(vermagic, facts) for name, facts in early.items()}
     problems = [each for path, facts in files.items() for each in _problems(path, facts)]
-    problems += _unsigned(files, kernel)
+    problems += _unsigned(files, kernel, root)
     problems += problem
     problems += _early_problems(installed, files, early)
     return Boot(
@@ -101,13 +109,10 @@ def forecast(installed: InstalledKernel, *, root: str = "/", keep: bool = True) 
 
 
 def _on_disk(path: str, kernel: Kernel, memory: Memory) -> Facts:
-    def find() -> Mapping[str, Facts]:
-        try:
-            return {"": examine(read_file(path), path, kernel)}
-        except KbtfError as error:
-            return {"": _unreadable(error)}
-
-    return memory.of_file(path, find)[""]
+    try:
+        return memory.of_file(path, lambda: {"": examine(read_file(path), path, kernel)})[""]
+    except KbtfError as error:
+        return _unreadable(error)
 
 
 def _unreadable(error: KbtfError) -> Facts:
@@ -137,9 +142,15 @@ def _in_initramfs(
         return {}, [_problem(finding, image, initramfs=True)]
 
 
-def _problem(finding: Finding, module: str, *, initramfs: bool = False) -> Problem:
+def _problem(
+    finding: Finding,
+    module: str,
+    *,
+    initramfs: bool = False,
+    loading: Loading = Loading.UNKNOWN,
+) -> Problem:
     severity, code, text, _, hint = finding
-    return Problem(severity, code, module, text, initramfs, hint)
+    return Problem(severity, code, module, text, initramfs, hint, loading)
 
 
 def _problems(path: str, facts: Facts, *, initramfs: bool = False) -> Iterator[Problem]:
@@ -149,10 +160,10 @@ def _problems(path: str, facts: Facts, *, initramfs: bool = False) -> Iterator[P
         yield _problem(finding, path, initramfs=initramfs)
     for severity, code, text in facts.findings:
         if severity == Severity.ERROR.value:
-            effect = _effect(facts)
-            yield Problem(Severity.ERROR, code, path, f"{effect}: {text}", initramfs)
+            said = f"{_effect(facts)}: {text}"
+            yield Problem(Severity.ERROR, code, path, said, initramfs, loading=facts.loading)
         elif severity == Severity.WARNING.value and not facts.intree:
-            yield Problem(Severity.WARNING, code, path, text, initramfs)
+            yield Problem(Severity.WARNING, code, path, text, initramfs, loading=facts.loading)
 
 
 def _effect(facts: Facts) -> str:
@@ -162,15 +173,16 @@ def _effect(facts: Facts) -> str:
     return "its kfuncs are lost" if facts.btf is BtfFate.ACCEPTED else "loads without BTF"
 
 
-def _unsigned(files: Mapping[str, Facts], kernel: Kernel) -> Iterator[Problem]:
+def _unsigned(files: Mapping[str, Facts], kernel: Kernel, root: str) -> Iterator[Problem]:
     """Modules without a signature, if the kernel's own modules have one or it requires one."""
-    is_forced = is_set("CONFIG_MODULE_SIG_FORCE", kernel.source, kernel.release)
+    is_forced = is_set("CONFIG_MODULE_SIG_FORCE", kernel.source, kernel.release, root=root)
     if not is_forced and not any(facts.signed and facts.intree for facts in files.values()):
         return
     case = "forced" if is_forced else "secure_boot"
     for path, facts in files.items():
         if not facts.signed and facts.error is None:
-            yield _problem(BOOT.finding("unsigned", case), path)
+            loading = Loading.FAILS if is_forced else facts.loading
+            yield _problem(BOOT.finding("unsigned", case), path, loading=loading)
 
 
 def module_name(path: str) -> str:

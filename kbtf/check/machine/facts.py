@@ -90,14 +90,14 @@ class Memory:
             return {}
 
     def of_file(self, path: str, find: Callable[[], Mapping[str, Facts]]) -> Mapping[str, Facts]:
-        """The result of *find* for the file *path*, cached as long as the file is unchanged."""
+        """The result of *find* for the file *path*, cached as long as the file is unchanged.
+
+        KbtfError if there is no such file, and those of *find*.
+        """
         try:
             found = os.stat(path)
         except OSError as error:
-            said = str(os_error(error, path))
-            return {
-                "": Facts(None, False, False, False, "", BtfFate.UNKNOWN, Loading.UNKNOWN, (), said)
-            }
+            raise os_error(error, path) from error
         state = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
         known = self._known.get(path)
         try:
