@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbtf import Btf, BtfBuilder, Kind, distill
+from kbtf.elf.format import EM_BPF
 from kbtf.program import main
-from kbtf.testing import make_base, make_module
+from kbtf.testing import make_base, make_module, write_elf
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,6 +142,31 @@ def test_input_without_split_btf_is_bad(run_dir: Path, capsys: pytest.CaptureFix
     (run_dir / "none.ko").write_bytes(make_module())
 
     assert main(["explain", "base.btf"]) == 3
-    assert "not split BTF" in capsys.readouterr().err
+    assert "is raw BTF of a kernel" in capsys.readouterr().err
     assert main(["explain", "none.ko"]) == 3
     assert "has no section .BTF" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_raw_split_btf_of_another_base_is_refused(
+    by: str, run_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_dir / "base.btf").write_bytes(make_base().to_bytes())
+    (run_dir / "split.btf").write_bytes(split_on(kernel()).to_bytes())
+    if by == "environment":
+        monkeypatch.setenv("KBTF_BASE", "base.btf")
+
+    assert main(["explain", "split.btf", *(["--base", "base.btf"] if by == "option" else [])]) == 3
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "split.btf: .BTF: does not fit the base base.btf" in said.err
+
+
+def test_a_bpf_object_is_not_explained(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(write_elf({".BTF": kernel().to_bytes()}))
+    data[18:20] = EM_BPF.to_bytes(2, "little")
+    (run_dir / "prog.bpf.o").write_bytes(data)
+
+    assert main(["explain", "prog.bpf.o"]) == 3
+    assert "is a BPF object, not a kernel module" in capsys.readouterr().err

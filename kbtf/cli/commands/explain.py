@@ -91,18 +91,12 @@ def _print(explanation: Explanation) -> None:
 def _read(path: str, base_path: str | None, *, cache: bool) -> Btf:
     """The split BTF of a module, on its .BTF.base or on vmlinux; or raw split BTF."""
     from kbtf.elf.module import Module
-    from kbtf.kernel.base import open_base, open_btf
     from kbtf.kernel.find import base_of
 
     def find(module: Module) -> Base:
         return base_of(module, base_path, cache=cache)
 
-    try:
-        module = Module.open(path, find_base=find)
-    except ElfError:
-        base = open_base(base_path, cache=cache).btf if base_path is not None else None
-        return open_btf(path, base, cache=cache)
-    btf = module.btf
+    btf = Module.open_to_read(path, find_base=find).btf
     if btf is None:
         raise ElfError("has no section .BTF", file=path)
     return btf
