@@ -184,6 +184,21 @@ def test_c_is_a_header(files: Files, dump: Dump) -> None:
     assert "struct list_head {" in out
 
 
+def test_what_a_file_is_does_not_depend_on_its_name(
+    files: Files, dump: Dump, run_dir: Path
+) -> None:
+    """Kbuild 7.x leaves raw BTF in M.ko.BTF."""
+    raw, packed = run_dir / "tiny.ko.BTF", run_dir / "tiny.ko.BTF.xz"
+    raw.write_bytes((run_dir / files.split).read_bytes())
+    packed.write_bytes(lzma.compress(raw.read_bytes()))
+    (run_dir / "tiny").write_bytes(lzma.compress((run_dir / files.plain).read_bytes()))
+
+    for file in (raw, packed, run_dir / "tiny"):
+        code, out, err = dump("--format", "c", "--base", files.vmlinux, str(file))
+        assert (code, err) == (0, "")
+        assert "#ifndef __TINY_H__" in out
+
+
 def test_what_c_cannot_say_is_an_error_and_nothing_is_printed(dump: Dump, run_dir: Path) -> None:
     b = BtfBuilder()
     b.add_ref(Kind.TYPEDEF, 1, "ring")

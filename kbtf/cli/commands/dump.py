@@ -116,19 +116,23 @@ def _kfuncs(path: str) -> set[str]:
     """The kfuncs that symbols of a module or vmlinux name; some may lack a tag in BTF."""
     from kbtf.bpf.kfuncs import kfunc_names
     from kbtf.cli.terminal.messages import print_warning
+    from kbtf.elf.format import ELF_MAGIC
     from kbtf.elf.image import ElfImage
     from kbtf.elf.module import Module, located
-    from kbtf.errors import BtfIdsError
+    from kbtf.errors import BtfIdsError, ElfError
+    from kbtf.files.formats import MODULE_KINDS, recognise
     from kbtf.files.source import Source
 
     try:
         with Source(path) as source, located(path):
-            if source.data[:4] == b"\x7fELF":
+            if source.data[:4] == ELF_MAGIC:
                 return kfunc_names(ElfImage(source.data))
-        if ".ko" in os.path.basename(path):
-            return kfunc_names(Module.open(path).image)
+            if recognise(source.data) in MODULE_KINDS:
+                return kfunc_names(Module(source.data, path).image)
     except BtfIdsError as error:
         print_warning(f"{error}; kfuncs without the tag bpf_kfunc are left out")
+    except ElfError:
+        pass  # a compressed kernel or raw BTF
     return set()
 
 
