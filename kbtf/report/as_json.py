@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kbtf.report.tally import tally
+from kbtf.report.words import count_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,6 @@ def summary(results: Sequence[Result]) -> dict[str, int]:
     """The numbers of modules, kernels, and results with each verdict."""
     return {
         "modules": len({result.module for result in results}),
-        "kernels": len({(result.kernel, result.source) for result in results}),
+        "kernels": count_kernels(results),
         **{verdict.value: count for verdict, count in tally(results).items()},
     }

@@ -12,7 +12,7 @@ from kbtf.check.result import BtfFate, Loading
 from kbtf.findings.finding import Severity
 from kbtf.report import meanings
 from kbtf.report.tally import ORDER, tally
-from kbtf.report.words import kernel_labels, plural, scope
+from kbtf.report.words import NO_KERNEL, kernel_labels, plural, scope
 from kbtf.say import visible
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ def page_data(results: Sequence[Result]) -> dict[str, Any]:
         "fates": [fate.value for fate in _FATES],
         "loadings": [loading.value for loading in _LOADINGS],
         "severities": [severity.value for severity in _SEVERITIES],
-        "kernels": [[label, visible(source)] for (_, source), label in kernels.items()],
+        "kernels": [
+            [label or NO_KERNEL, visible(source)] for (_, source), label in kernels.items()
+        ],
         "findings": [_finding(finding) for finding in findings],
         "outcomes": list(outcomes),
         "modules": [[visible(path), visible(names[path]), row] for path, row in rows.items()],

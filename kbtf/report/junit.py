@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.check.result import Verdict
 from kbtf.findings.finding import Severity
-from kbtf.report.words import kernel_labels, module_labels, sentence
+from kbtf.report.words import NO_KERNEL, kernel_labels, module_labels, sentence
 from kbtf.say import visible
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def render(results: Sequence[Result]) -> str:
         suites[result.kernel, result.source].append(result)
     root = ET.Element("testsuites", {"name": "kbtf check", **_counts(results)})
     for key, suite in suites.items():
-        name = _text(kernels[key])
+        name = _text(kernels[key]) or NO_KERNEL
         element = ET.SubElement(root, "testsuite", {"name": name, **_counts(suite)})
         for result in suite:
             _add_case(element, result, _text(modules[result.module]), name)

@@ -22,7 +22,9 @@ def render(results: Sequence[Result]) -> str:
     lines = ["TAP version 13", f"1..{len(results)}"]
     for number, result in enumerate(results, 1):
         state = "not ok" if result.verdict.is_bad else "ok"
-        name = f"{modules[result.module]} on {kernels[result.kernel, result.source]}"
+        name = modules[result.module]
+        if kernel := kernels[result.kernel, result.source]:
+            name += f" on {kernel}"
         lines.append(f"{state} {number} - {_undirected(name)}")
         lines.append(f"#   verdict: {result.verdict.value}")
         lines.append(f"#   btf: {result.btf.value}")

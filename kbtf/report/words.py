@@ -37,8 +37,15 @@ def module_labels(results: Iterable[Result]) -> dict[str, str]:
     return _unlike(names, {path: path for path in names})
 
 
+NO_KERNEL = "no kernel"
+"""The heading above modules that cannot be read."""
+
+
 def kernel_labels(results: Iterable[Result]) -> dict[tuple[str, str], str]:
-    """The label of each kernel and source: the kernel, with its source if others share it."""
+    """The label of each kernel and source: the kernel, with its source if others share it.
+
+    It is empty for a module that cannot be read, which was checked against none.
+    """
     kernels = {(result.kernel, result.source): result.kernel for result in results}
     return _unlike(kernels, {key: f"{key[0]} ({key[1]})" for key in kernels})
 
@@ -58,6 +65,11 @@ def by_module(results: Iterable[Result]) -> list[list[Result]]:
     return list(modules.values())
 
 
+def count_kernels(results: Iterable[Result]) -> int:
+    """The number of kernels; a module that cannot be read was checked against none."""
+    return len({(result.kernel, result.source) for result in results if result.kernel})
+
+
 def plural(count: int, noun: str) -> str:
     """``1 module``, ``4,000 modules``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
@@ -66,5 +78,4 @@ def plural(count: int, noun: str) -> str:
 def scope(results: Sequence[Result]) -> str:
     """``4,000 modules on 3 kernels``."""
     modules = plural(len({result.module for result in results}), "module")
-    kernels = plural(len({(result.kernel, result.source) for result in results}), "kernel")
-    return f"{modules} on {kernels}"
+    return f"{modules} on {plural(count_kernels(results), 'kernel')}"

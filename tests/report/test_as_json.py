@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import json
 
+from kbtf.check.rules.load import failed
+from kbtf.errors import KbtfError
 from kbtf.report import as_json
+from kbtf.report.words import scope
 from report.samples import FEW, HOSTILE, KERNELS, hostile
 
 
@@ -63,3 +66,10 @@ def test_nothing_is_a_document_too() -> None:
     document = json.loads(as_json.render([]))
     assert document["results"] == []
     assert document["summary"]["modules"] == 0
+
+
+def test_a_module_that_cannot_be_read_is_on_no_kernel() -> None:
+    unread = failed("/m/none.ko", KbtfError("is empty", file="/m/none.ko"))
+    found = as_json.summary([*FEW[:1], unread])
+    assert (found["modules"], found["kernels"]) == (2, 1)
+    assert scope([*FEW[:1], unread]) == "2 modules on 1 kernel"

@@ -6,6 +6,8 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 from kbtf.check.result import Result
+from kbtf.check.rules.load import failed
+from kbtf.errors import KbtfError
 from kbtf.report import junit
 from report.samples import FEW, HOSTILE, KERNELS, STALE, hostile, result
 
@@ -39,6 +41,13 @@ def test_bad_input_is_an_error() -> None:
     error = parsed(FEW)[0][2].find("error")
     assert error is not None
     assert error.attrib == {"type": "bad-input", "message": "/m/three.ko: is not an ELF file"}
+
+
+def test_a_module_that_cannot_be_read_is_in_a_suite_of_its_own() -> None:
+    unread = failed("/m/none.ko", KbtfError("is empty", file="/m/none.ko"))
+    first, second = parsed([*FEW[:1], unread])
+    assert first.attrib["name"] == KERNELS[0]
+    assert second.attrib["name"] == second[0].attrib["classname"] == "no kernel"
 
 
 def test_warnings_are_output_of_a_case_that_passed() -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import pytest
 
 from kbtf.check.result import Result
+from kbtf.check.rules.load import failed
+from kbtf.errors import KbtfError
 from kbtf.report import tap
 from report.samples import FEW, HOSTILE, hostile, result
 
@@ -47,6 +49,11 @@ def test_meson_reads_it(results: list[Result]) -> None:
     kinds = [type(event).__name__ for event in events]
     assert kinds == ["Version", "Plan", *["Test"] * len(results)]
     assert not [event for event in events if getattr(event, "explanation", None) and results]
+
+
+def test_a_module_that_cannot_be_read_is_on_no_kernel() -> None:
+    unread = failed("/m/none.ko", KbtfError("is empty", file="/m/none.ko"))
+    assert "not ok 2 - /m/none.ko\n" in tap.render([*FEW[:1], unread])
 
 
 def test_no_name_is_a_directive() -> None:
