@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from kbtf.errors import KbtfError, MachineError, os_error, reason
+from kbtf.say import drop_output, flush_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,12 +87,12 @@ def guarded(program: Program, args: list[str]) -> int:
     _prepare_process()
     try:
         code = _run(program, args)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has closed it
-        _drop_output()
+        flush_output()
+    except BrokenPipeError:  # the reader has closed output that is all that the command does
+        drop_output()
         return 0
     except OSError as error:
-        _drop_output()
+        drop_output()
         return program.fail(args, MachineError(reason(error), file="standard output"))
     return code
 
@@ -141,8 +142,3 @@ def _prepare_process() -> None:
 
 def _terminate(signum: int, frame: object) -> NoReturn:
     raise Terminated
-
-
-def _drop_output() -> None:
-    """Discard buffered output, so that nothing fails when the interpreter exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

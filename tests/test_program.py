@@ -92,6 +92,18 @@ def test_output_that_cannot_be_written_is_an_error(run_dir: Path, entry: str) ->
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("lines", [1, 100_000], ids=["little", "much"])
+@pytest.mark.parametrize("entry", PROGRAMS)
+def test_without_a_reader_the_code_of_the_command_holds(
+    run_dir: Path, entry: str, lines: int
+) -> None:
+    body = f"from kbtf.say import say; say(*range({lines})); open('done', 'w'); return 1"
+    done = ended(entry, body, "bash", "-c", '"$@" | true; exit ${PIPESTATUS[0]}', "bash")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (run_dir / "done").exists()
+
+
 def test_python_m_kbtf_is_kbtf(run_dir: Path) -> None:
     assert sh("python -m kbtf --version", run_dir) == f"kbtf {VERSION}\n"
 
