@@ -77,6 +77,7 @@ class _Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         parsed, unknown = self.parse_known_args(args, namespace)
         self._refuse(unknown)
+        self._refuse_empty(parsed)
         return parsed
 
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -84,6 +85,7 @@ class _Parser(argparse.ArgumentParser):
         self._refuse([word for word in takewhile("--".__ne__, args) if self._is_unknown(word)])
         parsed, unknown = self.parse_known_intermixed_args(_protected(args), namespace)
         self._refuse(unknown)
+        self._refuse_empty(parsed)
         return parsed
 
     def _is_unknown(self, word: str) -> bool:
@@ -101,6 +103,16 @@ class _Parser(argparse.ArgumentParser):
             self.error(f"too many arguments: {' '.join(unknown)}")
         option = options[0]
         self.error(f"unknown option {option}{meant(option, _flags_of(self))}")
+
+    def _refuse_empty(self, parsed: argparse.Namespace) -> None:
+        """Refuse ``--option ""``, in scripts the sign of a variable that is not set."""
+        for action in self._actions:
+            value = getattr(parsed, action.dest, None)
+            values = value if isinstance(value, list) else [value]
+            if "" in values and value != action.default:
+                self.error(
+                    f"{'/'.join(action.option_strings) or action.metavar or action.dest} is empty"
+                )
 
     def error(self, message: str) -> Any:
         complain(f"kbtf: error: {message}; see '{self.prog} --help'")

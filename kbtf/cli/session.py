@@ -106,6 +106,8 @@ def declare(
         "./pyproject.toml)",
     )
     plugins, config_file = _early_options(words)
+    if "" in plugins or config_file == "":
+        parser.error("-p is empty" if "" in plugins else "--config is empty")
     table, file = read_table(config_file)
     manager = make_manager([*_plugins_named_in(table, config_file, file), *plugins])
     prepare = getattr(command, "prepare", None)

@@ -155,6 +155,8 @@ def _mistake(option: Option, kind: type, value: Any) -> str | None:
         return f"is not one of {', '.join(map(str, choices))}"
     if type(value) is not kind:  # true is not a number
         return f"is not of type {kind.__name__}"
+    if value == "" != option.default:
+        return "is empty"
     count = option.kwargs.get("nargs")
     kinds = [type(item) for item in value] if isinstance(value, list) else []
     if isinstance(count, int) and kinds != [str] * count:

@@ -199,3 +199,29 @@ def on_a_terminal(*args: str, **variables: str) -> bytes:
         pass
     os.close(leader)
     return shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_value_is_empty(
+    name: str, run_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Empty is what a variable of a script expands to that is not set."""
+    monkeypatch.setenv("KBTF_BASE", "base")  # else some commands require --base
+    (command,) = (command for command in inventory() if command.name == name)
+    needed = [word.metavar.strip("[].") for word in command.words]
+    calls = [
+        [option.flags[0], *[""] * len(option.metavar.split()), *needed]
+        for option in command.options
+        if option.metavar and not option.choices and "--features" not in option.flags  # a list
+    ]
+    calls += [["" if each is word else each for each in needed] for word in needed]
+
+    for call in calls:
+        assert main([name, *call]) == 2, call
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert (
+            "is empty" in said.err
+            or "'' is not a number" in said.err
+            or "invalid choice" in said.err
+        )
