@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "kbtf" / "native"
 INCLUDE = tuple(f"-I{NATIVE / part}" for part in ("btf", "core", "dwarf", "python"))
 SOURCES = sorted(NATIVE.glob("*/*.c"))
-CORE = [path for path in SOURCES if path.parent.name != "python" or path.name == "sigbus.c"]
+CORE = [path for path in SOURCES if path.parent.name != "python"]
 """All that know nothing of Python."""
 HERE = Path(__file__).parent
 EXTENSION_FLAGS = (

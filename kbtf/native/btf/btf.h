@@ -13,27 +13,15 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "error.h"
 #include "kinds.h"
+#include "strtab.h"
 
 #define BTF_MAGIC 0xeb9fu
 #define BTF_HEADER_LEN 24u
 #define BTF_LAYOUT_HEADER_LEN 32u
 #define TYPE_LEN 12u /* name_off, info, size or type */
 #define MAX_STRING 65535u /* bytes, without NUL; the kernel's identifiers have at most 512 */
-
-/* An error message; type_id is 0 if it is not about a type. */
-struct btf_error {
-	char text[200];
-	uint32_t type_id;
-	bool no_memory;
-	bool misfit; /* a reference has no target: the BTF may belong to another base */
-};
-
-int btf_fail(struct btf_error *err, uint32_t type_id, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-int btf_misfit(struct btf_error *err, uint32_t type_id, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-int btf_no_memory(struct btf_error *err);
 
 /* Types of one name, found by btf_find(): a hash over the own types of one blob. */
 struct name_index {
@@ -235,31 +223,6 @@ uint32_t btf_find_next(const struct btf *btf, uint32_t id);
 /* 0 if the references of split BTF into its base make sense, -1 and why if not. */
 int btf_fits(const struct btf *split, struct btf_error *err);
 
-struct strtab_slot {
-	uint32_t hash;
-	uint32_t offset; /* within the table's bytes, plus one; 0 if the slot is free */
-};
-
-/* A table of strings that is being written. */
-struct strtab {
-	const struct strtab *base; /* whose strings come first and are not repeated, or NULL */
-	uint64_t seed; /* of the hash; the same in a base */
-	uint32_t start; /* without a base: the offset of the first string */
-	char *bytes;
-	uint32_t length;
-	uint32_t capacity;
-	struct strtab_slot *slots;
-	uint32_t nr_slots;
-	uint32_t used;
-};
-
-int strtab_init(struct strtab *table, const struct strtab *base, uint64_t seed);
-/* A table that continues others: its strings start at an offset. */
-int strtab_init_after(struct strtab *table, uint32_t start, uint64_t seed);
-void strtab_release(struct strtab *table);
-/* The offset of a string, which is added if missing; the empty string is always 0. */
-int strtab_add(struct strtab *table, const char *string, uint32_t *offset);
-
 /* A whole blob in the making, header included. */
 struct blob {
 	uint8_t *bytes;
@@ -348,9 +311,5 @@ struct base_index;
 int btf_relocate(const struct btf *split, const uint8_t *data, size_t length, struct btf *target,
 		 const struct base_index *index, struct relocated *out, struct btf_error *err);
 void relocated_release(struct relocated *out);
-
-/* From now on, exit with an error message on SIGBUS. */
-void end_on_truncation(void);
-void end_with_parent(void);
 
 #endif

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /* The Python interface of the C core; kbtf/native/_native.pyi describes it. */
-#define _GNU_SOURCE /* syncfs(), sync_file_range() */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
-#include "hash.h"
 #include "objects.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include "hash.h"
 
 /* The keyword arguments of an error. */
 static PyObject *error_place(uint32_t type_id)
@@ -124,51 +118,6 @@ static PyObject *verify(PyObject *module, PyObject *args)
 	return findings_list(&report);
 }
 
-static PyObject *end_process_on_truncation(PyObject *module, PyObject *unused)
-{
-	(void)module;
-	(void)unused;
-	end_on_truncation();
-	return Py_NewRef(Py_None);
-}
-
-static PyObject *end_process_with_parent(PyObject *module, PyObject *unused)
-{
-	(void)module;
-	(void)unused;
-	end_with_parent();
-	return Py_NewRef(Py_None);
-}
-
-/* Python has no syncfs(); False if the system lacks it, or it failed. */
-static PyObject *flush_file_system(PyObject *module, PyObject *arg)
-{
-	long fd = PyLong_AsLong(arg);
-	int failed;
-
-	(void)module;
-	if (fd == -1 && PyErr_Occurred())
-		return NULL;
-	Py_BEGIN_ALLOW_THREADS
-	failed = syncfs((int)fd);
-	Py_END_ALLOW_THREADS
-	return PyBool_FromLong(!failed);
-}
-
-/* Python has no sync_file_range(); a system that lacks it writes the file later. */
-static PyObject *start_flush(PyObject *module, PyObject *arg)
-{
-	long fd = PyLong_AsLong(arg);
-
-	(void)module;
-	if (fd == -1 && PyErr_Occurred())
-		return NULL;
-	Py_BEGIN_ALLOW_THREADS
-	(void)sync_file_range((int)fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-	Py_END_ALLOW_THREADS
-	return Py_NewRef(Py_None);
-}
-
 static PyObject *checksum(PyObject *module, PyObject *arg)
 {
 	Py_buffer data;
@@ -190,8 +139,8 @@ static PyMethodDef methods[] = {
 	{"deduplicate", deduplicate, METH_VARARGS, NULL},
 	{"distill", distill, METH_O, NULL},
 	{"encode", encode, METH_VARARGS, NULL},
-	{"end_on_truncation", end_process_on_truncation, METH_NOARGS, NULL},
-	{"end_with_parent", end_process_with_parent, METH_NOARGS, NULL},
+	{"end_on_truncation", end_on_truncation, METH_NOARGS, NULL},
+	{"end_with_parent", end_with_parent, METH_NOARGS, NULL},
 	{"index_base", index_base, METH_VARARGS, NULL},
 	{"open_base_index", open_base_index, METH_VARARGS, NULL},
 	{"relocate", relocate, METH_VARARGS, NULL},

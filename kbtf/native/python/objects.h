@@ -54,6 +54,12 @@ PyObject *index_base(PyObject *module, PyObject *args);
 PyObject *open_base_index(PyObject *module, PyObject *args);
 PyObject *deduplicate(PyObject *module, PyObject *args);
 
+/* process.c */
+PyObject *end_on_truncation(PyObject *module, PyObject *unused);
+PyObject *end_with_parent(PyObject *module, PyObject *unused);
+PyObject *flush_file_system(PyObject *module, PyObject *fd);
+PyObject *start_flush(PyObject *module, PyObject *fd);
+
 /* encode.c */
 PyObject *encode(PyObject *module, PyObject *args);
 
