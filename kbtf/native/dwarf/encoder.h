@@ -256,6 +256,9 @@ int emit_tag(struct encoder *encoder, uint32_t type, name_ref value, uint32_t co
 /* Release what only reading DWARF needs. */
 void release_reading(struct encoder *encoder);
 
+/* lto_note.c: whether the kernel's build says that units refer to one another */
+bool says_lto(struct encoder *encoder);
+
 /* encode_units.c */
 int encode_units(struct encoder *encoder);
 /* Encode the units from one offset of .debug_info up to another, one after another. */

@@ -44,6 +44,11 @@ const struct base_index *base_index_for(const struct module_state *state, PyObje
 PyObject *index_find(PyObject *object, PyObject *name);
 int add_index_type(PyObject *module);
 
+/* operations.c */
+PyObject *check_fit(PyObject *module, PyObject *split);
+PyObject *distill(PyObject *module, PyObject *split);
+PyObject *verify(PyObject *module, PyObject *args);
+
 /* relocate.c */
 int add_relocated_type(PyObject *module);
 PyObject *relocate(PyObject *module, PyObject *args);
