@@ -144,7 +144,7 @@ UNUSED static void fuzz_index(struct input *in)
 /* The image of a base is used as it was made and as if it came from a file. */
 UNUSED static void fuzz_deduplicate(struct input *in)
 {
-	struct base_image image;
+	struct blob image;
 	struct base_index index;
 	struct btf_error err;
 	uint32_t id;

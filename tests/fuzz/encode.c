@@ -32,7 +32,7 @@ static void encode_on(const struct elf *elf, const struct btf *base, uint8_t cho
 		.strict = choice & 2,
 	};
 	struct encode_result result;
-	struct base_image image;
+	struct blob image;
 	struct base_index index;
 	struct btf_error err;
 	struct btf split;

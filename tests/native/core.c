@@ -151,7 +151,7 @@ static int relocate_back(const struct fixture *f, struct btf_error *err)
 
 static int deduplicate(const struct fixture *f, struct btf_error *err)
 {
-	struct base_image image;
+	struct blob image;
 	struct base_index index;
 	struct deduplicated out;
 	int failed;

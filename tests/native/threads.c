@@ -47,7 +47,7 @@ static struct encode_result encode(const struct elf *elf, const struct btf *base
 		.whole = whole,
 	};
 	struct encode_result result;
-	struct base_image image;
+	struct blob image;
 	struct base_index index;
 	struct btf_error err;
 

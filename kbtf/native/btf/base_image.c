@@ -45,8 +45,8 @@ static struct layout layout_of(const struct header *header)
 		[STARTS] = ((uint64_t)header->nr_buckets + 1) * sizeof(uint32_t),
 		[CANDIDATES] = (uint64_t)header->nr_candidates * sizeof(struct base_candidate),
 		[KINDS] = header->nr_types,
-		[NAMED] = (uint64_t)header->nr_named * sizeof(struct base_named),
-		[UNIQUES] = (uint64_t)header->nr_uniques * sizeof(struct unique_name),
+		[NAMED] = (uint64_t)header->nr_named * sizeof(struct named_id),
+		[UNIQUES] = (uint64_t)header->nr_uniques * sizeof(struct named_id),
 	};
 	struct layout layout = {.length = sizeof(*header)};
 	uint32_t i;
@@ -72,9 +72,9 @@ struct draft {
 	struct base_string *strings;
 	uint32_t *starts;
 	struct base_candidate *candidates;
-	struct unique_name *uniques;
-	struct base_named *named;
-	struct base_named *unsorted; /* as many */
+	struct named_id *uniques;
+	struct named_id *named;
+	struct named_id *unsorted; /* as many */
 	uint32_t *signatures; /* by id */
 };
 
@@ -209,7 +209,7 @@ static void fill_uniques(const struct draft *draft)
 
 	for (id = 1; id < draft->base->end_id; id++)
 		if (is_composite(draft->kinds[id]))
-			draft->uniques[nr++] = (struct unique_name){
+			draft->uniques[nr++] = (struct named_id){
 				type_name(btf_type(draft->base, id)), id};
 	draft->header->nr_uniques = unique_names(draft->uniques, nr);
 }
@@ -217,7 +217,7 @@ static void fill_uniques(const struct draft *draft)
 #define DIGIT_BITS 11u
 
 /* Sort by one digit of the name, and keep the order otherwise. */
-static void sort_by_digit(const struct base_named *from, struct base_named *to, uint32_t nr,
+static void sort_by_digit(const struct named_id *from, struct named_id *to, uint32_t nr,
 			  uint32_t shift)
 {
 	uint32_t starts[(1u << DIGIT_BITS) + 1] = {0}, i;
@@ -240,7 +240,7 @@ static void fill_named(const struct draft *draft)
 		name = type_name(btf_type(base, id));
 		if (!name)
 			continue;
-		draft->unsorted[nr++] = (struct base_named){name, id};
+		draft->unsorted[nr++] = (struct named_id){name, id};
 		if (base->strs[name - 1])
 			draft->header->whole_names = false;
 	}
@@ -263,7 +263,7 @@ static void fill(const struct draft *draft)
 	fill_uniques(draft);
 }
 
-int base_image_build(struct base_image *image, const struct btf *base, uint64_t seed,
+int base_image_build(struct blob *image, const struct btf *base, uint64_t seed,
 		     struct btf_error *err)
 {
 	struct header header = {
@@ -301,8 +301,8 @@ int base_image_build(struct base_image *image, const struct btf *base, uint64_t 
 	draft.starts = (uint32_t *)(image->bytes + layout.starts[STARTS]);
 	draft.candidates = (struct base_candidate *)(image->bytes + layout.starts[CANDIDATES]);
 	draft.kinds = image->bytes + layout.starts[KINDS];
-	draft.named = (struct base_named *)(image->bytes + layout.starts[NAMED]);
-	draft.uniques = (struct unique_name *)(image->bytes + layout.starts[UNIQUES]);
+	draft.named = (struct named_id *)(image->bytes + layout.starts[NAMED]);
+	draft.uniques = (struct named_id *)(image->bytes + layout.starts[UNIQUES]);
 	fill(&draft);
 	free(draft.signatures);
 	free(draft.unsorted);
@@ -312,7 +312,7 @@ int base_image_build(struct base_image *image, const struct btf *base, uint64_t 
 	return 0;
 }
 
-void base_image_release(struct base_image *image)
+void base_image_release(struct blob *image)
 {
 	free(image->bytes);
 	memset(image, 0, sizeof(*image));
@@ -348,9 +348,9 @@ void base_index_use(struct base_index *index, const uint8_t *image, const struct
 		.candidates = (const struct base_candidate *)(image + layout.starts[CANDIDATES]),
 		.bucket_mask = header.nr_buckets - 1,
 		.nr_candidates = header.nr_candidates,
-		.uniques = (const struct unique_name *)(image + layout.starts[UNIQUES]),
+		.uniques = (const struct named_id *)(image + layout.starts[UNIQUES]),
 		.nr_uniques = header.nr_uniques,
-		.named = (const struct base_named *)(image + layout.starts[NAMED]),
+		.named = (const struct named_id *)(image + layout.starts[NAMED]),
 		.nr_named = header.whole_names ? header.nr_named : 0,
 	};
 }

@@ -24,14 +24,8 @@ struct base_candidate {
 	uint32_t id;
 };
 
-/* The only STRUCT or UNION of its name; id 0 if there are several. */
-struct unique_name {
-	uint32_t name;
-	uint32_t id;
-};
-
 /* A type with a name. */
-struct base_named {
+struct named_id {
 	uint32_t name;
 	uint32_t id;
 };
@@ -56,11 +50,12 @@ struct base_index {
 	uint32_t bucket_mask;
 	uint32_t nr_candidates;
 
-	const struct unique_name *uniques; /* ascending by name */
+	/* The only STRUCT or UNION of each name, with id 0 if there are several; ascending by name. */
+	const struct named_id *uniques;
 	uint32_t nr_uniques;
 
 	/* Ascending by name, then id; none if the names of types are not strings that occur once. */
-	const struct base_named *named;
+	const struct named_id *named;
 	uint32_t nr_named;
 };
 
@@ -77,20 +72,14 @@ static inline uint32_t table_doublings(uint32_t entries)
 }
 
 /* Sort structs and unions by name, and keep one entry per name; returns their number. */
-uint32_t unique_names(struct unique_name *names, uint32_t nr);
+uint32_t unique_names(struct named_id *names, uint32_t nr);
 /* NULL if there is none of that name. */
-const struct unique_name *find_unique(const struct unique_name *names, uint32_t nr, uint32_t name);
-
-/* An image in its own memory. */
-struct base_image {
-	uint8_t *bytes;
-	size_t length;
-};
+const struct named_id *find_unique(const struct named_id *names, uint32_t nr, uint32_t name);
 
 /* Build the image of a base, which must not have a base itself.  0, or -1 with *err. */
-int base_image_build(struct base_image *image, const struct btf *base, uint64_t seed,
+int base_image_build(struct blob *image, const struct btf *base, uint64_t seed,
 		     struct btf_error *err);
-void base_image_release(struct base_image *image);
+void base_image_release(struct blob *image);
 
 /* Use an image that was made for this base. */
 void base_index_use(struct base_index *index, const uint8_t *image, const struct btf *base);
@@ -103,8 +92,8 @@ int base_index_open(struct base_index *index, const uint8_t *image, size_t lengt
 		    const struct btf *base);
 
 /* The types with a name, from the result up to `*end`, if there are any in `named`. */
-const struct base_named *base_index_named(const struct base_index *index, const char *name,
-					  size_t length, const struct base_named **end);
+const struct named_id *base_index_named(const struct base_index *index, const char *name,
+					  size_t length, const struct named_id **end);
 /* The next higher type with the name of this one, or 0. */
 uint32_t base_index_next_named(const struct base_index *index, uint32_t id);
 

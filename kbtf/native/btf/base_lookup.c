@@ -6,7 +6,7 @@
 static uint32_t first_named(const struct base_index *index, uint32_t name, uint32_t id)
 {
 	uint32_t low = 0, high = index->nr_named, middle;
-	const struct base_named *at;
+	const struct named_id *at;
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
@@ -19,8 +19,8 @@ static uint32_t first_named(const struct base_index *index, uint32_t name, uint3
 	return low;
 }
 
-const struct base_named *base_index_named(const struct base_index *index, const char *name,
-					  size_t length, const struct base_named **end)
+const struct named_id *base_index_named(const struct base_index *index, const char *name,
+					  size_t length, const struct named_id **end)
 {
 	uint32_t offset;
 

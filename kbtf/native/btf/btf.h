@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "error.h"
 #include "kinds.h"
 #include "strtab.h"
@@ -52,19 +53,6 @@ struct btf {
 	struct name_index names; /* built when first needed */
 	uint64_t seed; /* of the hash in tables of its names, a secret; 0 unless it is set */
 };
-
-static inline uint32_t load32(const void *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
-static inline void store32(void *at, uint32_t value)
-{
-	memcpy(at, &value, sizeof(value));
-}
 
 static inline uint32_t type_word(const uint8_t *type, uint32_t word)
 {

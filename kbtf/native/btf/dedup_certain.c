@@ -52,8 +52,8 @@ static int check_enum(struct dedup *dedup, const uint8_t *forward)
 
 int dedup_check_forwards(struct dedup *dedup)
 {
-	struct unique_name *uniques;
-	const struct unique_name *found;
+	struct named_id *uniques;
+	const struct named_id *found;
 	uint32_t nr, id, kind;
 	const uint8_t *type;
 	int failed = 0;

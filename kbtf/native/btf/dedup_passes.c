@@ -127,9 +127,9 @@ int dedup_composites(struct dedup *dedup)
 	return 0;
 }
 
-struct unique_name *dedup_uniques(const struct dedup *dedup, uint32_t *nr)
+struct named_id *dedup_uniques(const struct dedup *dedup, uint32_t *nr)
 {
-	struct unique_name *uniques =
+	struct named_id *uniques =
 		malloc(((size_t)dedup->end_id - dedup->start_id + 1) * sizeof(*uniques));
 	uint32_t id;
 
@@ -139,7 +139,7 @@ struct unique_name *dedup_uniques(const struct dedup *dedup, uint32_t *nr)
 	for (id = dedup->start_id; id < dedup->end_id; id++)
 		if (is_composite(split_kind(dedup, id)) && is_canonical(dedup, id))
 			uniques[(*nr)++] =
-				(struct unique_name){type_name(dedup_type(dedup, id)), id};
+				(struct named_id){type_name(dedup_type(dedup, id)), id};
 	*nr = unique_names(uniques, *nr);
 	return uniques;
 }
@@ -156,11 +156,11 @@ static bool has_forwards(const struct dedup *dedup)
 
 /* What a forward declaration declares, if only one struct or union has its name; else 0. */
 static uint32_t declared(const struct dedup *dedup, const uint8_t *forward,
-			 const struct unique_name *split, uint32_t nr_split)
+			 const struct named_id *split, uint32_t nr_split)
 {
 	const struct base_index *base = dedup->base;
 	uint32_t kind = info_flag(type_info(forward)) ? KIND_UNION : KIND_STRUCT;
-	const struct unique_name *in_base, *in_split, *only;
+	const struct named_id *in_base, *in_split, *only;
 
 	in_base = find_unique(base->uniques, base->nr_uniques, type_name(forward));
 	in_split = find_unique(split, nr_split, type_name(forward));
@@ -172,7 +172,7 @@ static uint32_t declared(const struct dedup *dedup, const uint8_t *forward,
 
 int dedup_forwards(struct dedup *dedup)
 {
-	struct unique_name *split;
+	struct named_id *split;
 	uint32_t nr_split, id, found;
 
 	if (!has_forwards(dedup))

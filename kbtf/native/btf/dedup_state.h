@@ -147,7 +147,7 @@ int dedup_check_twins(struct dedup *dedup, uint32_t id, uint32_t signature);
 /* If reduced: fail if a forward declaration may stand for several types, or elements were skipped. */
 int dedup_check_forwards(struct dedup *dedup);
 /* The canonical structs and unions of the split by name; NULL if there is no memory. */
-struct unique_name *dedup_uniques(const struct dedup *dedup, uint32_t *nr);
+struct named_id *dedup_uniques(const struct dedup *dedup, uint32_t *nr);
 
 /* Types with different looks are not equal. */
 static inline bool looks_equal(const struct dedup *dedup, uint32_t a, uint32_t b)

@@ -126,7 +126,7 @@ static enum relocate_reason judge(struct relocator *r, uint32_t dist_id, uint32_
 static uint32_t find_first(const struct relocator *r, uint32_t dist_id)
 {
 	const char *name = btf_string(r->dist, type_name(btf_type(r->dist, dist_id)));
-	const struct base_named *first, *end;
+	const struct named_id *first, *end;
 
 	if (!r->index)
 		return btf_find(r->target, name, strlen(name));

@@ -5,13 +5,13 @@
 
 static int compare(const void *a, const void *b)
 {
-	uint32_t name_a = ((const struct unique_name *)a)->name;
-	uint32_t name_b = ((const struct unique_name *)b)->name;
+	uint32_t name_a = ((const struct named_id *)a)->name;
+	uint32_t name_b = ((const struct named_id *)b)->name;
 
 	return name_a < name_b ? -1 : name_a > name_b;
 }
 
-uint32_t unique_names(struct unique_name *names, uint32_t nr)
+uint32_t unique_names(struct named_id *names, uint32_t nr)
 {
 	uint32_t i, kept = 0;
 
@@ -25,7 +25,7 @@ uint32_t unique_names(struct unique_name *names, uint32_t nr)
 	return kept;
 }
 
-const struct unique_name *find_unique(const struct unique_name *names, uint32_t nr, uint32_t name)
+const struct named_id *find_unique(const struct named_id *names, uint32_t nr, uint32_t name)
 {
 	uint32_t low = 0, high = nr, middle;
 

@@ -12,6 +12,19 @@ static inline bool machine_is_big_endian(void)
 	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 }
 
+static inline uint32_t load32(const void *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+static inline void store32(void *at, uint32_t value)
+{
+	memcpy(at, &value, sizeof(value));
+}
+
 static inline uint16_t read16(const uint8_t *at, bool foreign)
 {
 	uint16_t value;
@@ -22,9 +35,8 @@ static inline uint16_t read16(const uint8_t *at, bool foreign)
 
 static inline uint32_t read32(const uint8_t *at, bool foreign)
 {
-	uint32_t value;
+	uint32_t value = load32(at);
 
-	memcpy(&value, at, sizeof(value));
 	return foreign ? __builtin_bswap32(value) : value;
 }
 

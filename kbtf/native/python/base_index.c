@@ -9,7 +9,7 @@ typedef struct {
 	struct base_index index;
 	PyObject *base;	      /* the Index whose bytes it uses */
 	Py_buffer mapped;      /* the image, if it came from outside */
-	struct base_image built; /* or if it was made here */
+	struct blob built; /* or if it was made here */
 } BaseIndex;
 
 static BaseIndex *new_base_index(const struct module_state *state, PyObject *base)
@@ -104,8 +104,8 @@ static PyObject *base_index_image(PyObject *object, PyObject *unused)
 static PyObject *base_index_find(PyObject *object, PyObject *arg)
 {
 	BaseIndex *self = (BaseIndex *)object;
-	const struct base_named *at, *end;
-	PyObject *found, *id;
+	const struct named_id *at, *end;
+	PyObject *found;
 	Py_ssize_t length;
 	char *name;
 
@@ -117,12 +117,8 @@ static PyObject *base_index_find(PyObject *object, PyObject *arg)
 	if (memchr(name, 0, (size_t)length))
 		return found;
 	at = base_index_named(&self->index, name, (size_t)length, &end);
-	for (; found && at < end; at++) {
-		id = PyLong_FromUnsignedLong(at->id);
-		if (!id || PyList_Append(found, id))
-			Py_CLEAR(found);
-		Py_XDECREF(id);
-	}
+	for (; found && at < end; at++)
+		found = append_id(found, at->id);
 	return found;
 }
 

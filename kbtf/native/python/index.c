@@ -130,7 +130,7 @@ PyObject *index_find(PyObject *object, PyObject *arg)
 {
 	struct btf *btf = &((Index *)object)->btf;
 	struct btf_error err;
-	PyObject *found, *id;
+	PyObject *found;
 	Py_ssize_t length;
 	uint32_t at = 0;
 	char *name;
@@ -142,12 +142,8 @@ PyObject *index_find(PyObject *object, PyObject *arg)
 	if (length && !memchr(name, 0, (size_t)length))
 		at = btf_find(btf, name, (size_t)length);
 	found = PyList_New(0);
-	for (; found && at; at = btf_find_next(btf, at)) {
-		id = PyLong_FromUnsignedLong(at);
-		if (!id || PyList_Append(found, id))
-			Py_CLEAR(found);
-		Py_XDECREF(id);
-	}
+	for (; found && at; at = btf_find_next(btf, at))
+		found = append_id(found, at);
 	return found;
 }
 

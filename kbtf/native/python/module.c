@@ -40,6 +40,16 @@ PyObject *bytes_of(const void *bytes, size_t length)
 	return PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length);
 }
 
+PyObject *append_id(PyObject *list, uint32_t id)
+{
+	PyObject *number = PyLong_FromUnsignedLong(id);
+
+	if (!number || PyList_Append(list, number))
+		Py_CLEAR(list);
+	Py_XDECREF(number);
+	return list;
+}
+
 static PyObject *checksum(PyObject *module, PyObject *arg)
 {
 	Py_buffer data;

@@ -33,6 +33,9 @@ PyObject *raise_btf_error(const struct module_state *state, const struct btf_err
 PyObject *bytes_of(const void *bytes, size_t length);
 PyObject *string_object(const char *string);
 
+/* The list with one more id; NULL, and the list is gone, if that fails. */
+PyObject *append_id(PyObject *list, uint32_t id);
+
 /* The contents of an Index or a BaseIndex; TypeError and NULL for another object. */
 const struct btf *btf_of(const struct module_state *state, PyObject *object);
 const struct base_index *base_index_of(const struct module_state *state, PyObject *object);
