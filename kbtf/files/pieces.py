@@ -48,8 +48,12 @@ class Pieces:
         return memoryview(found)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Pieces) or len(self) != len(other):
-            return NotImplemented if not isinstance(other, Pieces) else False
+        if not isinstance(other, Pieces):
+            return NotImplemented
+        if self is other:
+            return True
+        if len(self) != len(other):
+            return False
         for at in range(0, len(self), _CHUNK):
             # comparing memoryviews goes byte by byte
             if bytes(self[at : at + _CHUNK]) != bytes(other[at : at + _CHUNK]):
