@@ -211,6 +211,8 @@ class Btf:
     __slots__ = ("_ends", "_large", "_many", "base", "data", "index", "lookup", "results")
 
     def __init__(self, data: Data, base: Btf | None = None) -> None:
+        if not memoryview(data).readonly:
+            data = bytes(data)  # it is checked only once
         self.index: Index = Index(data, base.index if base is not None else None)
         self.base = base
         self.data = data
@@ -226,7 +228,8 @@ class Btf:
     def parse(cls, data: Data, base: Btf | None = None) -> Btf:
         """BTF from the bytes of a ``.BTF`` section; BtfError if anything reaches past their end.
 
-        *data* may be of either byte order and is not copied; *base* makes it split BTF.
+        *data* may be of either byte order, and is copied only if it can be written; *base* makes
+        it split BTF.
         """
         return cls(data, base)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
-"""The C core (native/module.c)."""
+"""The C core (native/python/)."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,8 @@ KINDS: list[tuple[str, int, int, int | None, int, int | None, int, int]]
 class Index:
     """A BTF blob that was checked and indexed once; BtfError if it is malformed.
 
-    The buffer stays exported as long as the Index lives; one that can be written is copied.
+    The buffer stays exported as long as the Index lives.  One that can be written is copied; a
+    read-only view of other memory must not change.
     """
 
     def __new__(cls, data: Buffer, base: Index | None = None) -> Index: ...

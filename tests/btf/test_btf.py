@@ -77,6 +77,20 @@ def test_a_blob_is_written_back_as_it_was_read() -> None:
     assert Btf.parse(data).to_bytes() == data
 
 
+def test_btf_does_not_change_with_the_buffer_that_it_was_parsed_from() -> None:
+    builder = BtfBuilder()
+    builder.add_int("int", 4)
+    blob = builder.build().to_bytes()
+    buffer = bytearray(blob)
+    btf = Btf.parse(buffer)
+
+    buffer[24:] = bytes(len(blob) - 24)
+    assert btf.to_bytes() == blob
+    buffer.clear()
+    assert btf.to_bytes() == blob
+    assert [type_.name for type_ in btf] == ["int"]
+
+
 def test_a_copy_of_every_type_is_the_same_blob() -> None:
     source = every_kind().build()
     copy = BtfBuilder(byte_order="little")

@@ -93,7 +93,7 @@ int base_index_open(struct base_index *index, const uint8_t *image, size_t lengt
 
 /* The types with a name, from the result up to `*end`, if there are any in `named`. */
 const struct named_id *base_index_named(const struct base_index *index, const char *name,
-					  size_t length, const struct named_id **end);
+					size_t length, const struct named_id **end);
 /* The next higher type with the name of this one, or 0. */
 uint32_t base_index_next_named(const struct base_index *index, uint32_t id);
 

@@ -20,7 +20,7 @@ static uint32_t first_named(const struct base_index *index, uint32_t name, uint3
 }
 
 const struct named_id *base_index_named(const struct base_index *index, const char *name,
-					  size_t length, const struct named_id **end)
+					size_t length, const struct named_id **end)
 {
 	uint32_t offset;
 

@@ -211,7 +211,7 @@ uint32_t btf_find_next(const struct btf *btf, uint32_t id);
 /* 0 if the references of split BTF into its base make sense, -1 and why if not. */
 int btf_fits(const struct btf *split, struct btf_error *err);
 
-/* A whole blob in the making, header included. */
+/* A whole BTF blob, or the image of the index of a base. */
 struct blob {
 	uint8_t *bytes;
 	size_t length;

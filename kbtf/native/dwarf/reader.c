@@ -128,8 +128,8 @@ static void read_string_offset(struct reader *reader, struct relocation_cursor *
 
 /* Forms whose size does not define how to read them are in one switch, in numeric order. */
 static inline void read_form(struct dwarf *dwarf, const struct unit *unit, struct reader *reader,
-		      struct relocation_cursor *cursor, uint32_t form, int64_t implicit,
-		      struct value *value)
+			     struct relocation_cursor *cursor, uint32_t form, int64_t implicit,
+			     struct value *value)
 {
 	if (form == DW_FORM_indirect) {
 		form = (uint32_t)reader_uleb(reader);

@@ -7,12 +7,12 @@
 
 struct reducer;
 
-/* NULL if there is no memory. */
+/* reduce_table.c: NULL if there is no memory */
 struct reducer *reducer_new(uint64_t seed);
 void reducer_free(struct reducer *reducer);
 
 /*
- * After the references of a unit's types were resolved: find those that an earlier unit has, and finish the
+ * reduce.c: after the references of a unit's types were resolved: find those that an earlier unit has, and finish the
  * names of the others.
  */
 int find_equal_types(struct encoder *encoder);

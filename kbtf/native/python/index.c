@@ -2,7 +2,7 @@
 /* A BTF blob as a Python object. */
 #include "objects.h"
 
-/* The bytes of an object; a copy of those that may change, because they are checked only once. */
+/* The bytes of an object; a copy if they can be written through it, because they are checked only once. */
 static int take_data(Py_buffer *data, PyObject *object)
 {
 	PyObject *copy;
