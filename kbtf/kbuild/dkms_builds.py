@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 _TREE = "var/lib/dkms"
 # dkms's tree is NAME/VERSION/KERNEL/ARCH, with links to KERNEL/ARCH of installed versions.
 _BUILDS = "*/*/*/*/module"
+_LOG = "log/make.log"
 _PACKAGES = "*/*/source"
-_NAMED = re.compile(
-    r"""^\s*(BUILT|DEST)_MODULE_NAME(?:\[(\d+)\])?=("[^"]*"|'[^']*'|\S*)""", re.MULTILINE
+_ASSIGNED = re.compile(
+    r"""(?:^|;)[ \t]*(\w+)(?:\[(.*?)\])?\+?=((?:"[^"\n]*"|'[^'\n]*'|[^\s;"'])*)""", re.MULTILINE
 )
-_EXPANDED = re.compile(r"\\\$\w+|\\\$\\\{.*?\\\}|\\\$\\\(.*?\\\)")  # by the shell, after re.escape
-_ANY = r"[^\s/]+"
+_REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:\[(\d+)\])?\})")
+_SAID = re.compile(r"^(?:kbtf: (?:error: )?)?(?:\S*/)?([^\s/]+)\.ko: ", re.MULTILINE)
 _SETTINGS = ("etc/dkms/framework.conf", "etc/dkms/framework.conf.d/*.conf")
 
 
@@ -47,12 +48,10 @@ class _Built(NamedTuple):
     folder: str
     """``NAME/VERSION/KERNEL/ARCH`` in that tree, with the module's log."""
     path: str
+    log: str
+    """What the log says."""
     linked: str
     """A pattern for its name when Kbuild linked it; dkms may rename it."""
-
-    @property
-    def log(self) -> str:
-        return os.path.join(self.folder, "log/make.log")
 
     def unfinished(self, reason: str) -> Unfinished:
         *_, package, version, release, _ = self.folder.split(os.sep)
@@ -79,10 +78,9 @@ def unfinished_modules(root: str) -> Iterator[tuple[Unfinished, bool]]:
         except KbtfError as error:
             yield built.unfinished(error.what), False
             continue
-        text = text_if_readable(built.log)
-        failure = _failure(text, built)
+        failure = _failure(built)
         if not has_btf:
-            reason = failure or _last_word(text, built) or "was built without kbtf"
+            reason = failure or _last_word(built) or "was built without kbtf"
             yield built.unfinished(reason), False
         elif failure:
             yield built.unfinished(failure), True
@@ -93,54 +91,90 @@ def _last_builds(root: str) -> Iterator[_Built]:
         folder = os.path.dirname(modules)
         if os.path.islink(folder) or os.path.islink(os.path.dirname(folder)):
             continue
-        renamed = _renamed(root, os.path.dirname(os.path.dirname(folder)))
-        for path in sorted(glob.glob(os.path.join(glob.escape(modules), "*.ko*"))):
-            name = os.path.basename(path).partition(".ko")[0]
-            linked = [old for new, old in renamed if re.fullmatch(new, name)]
-            yield _Built(folder, path, linked[0] if linked else re.escape(name))
+        log = text_if_readable(os.path.join(folder, _LOG))
+        renamed = _renamed(_conf(root, os.path.dirname(os.path.dirname(folder))))
+        paths = sorted(glob.glob(os.path.join(glob.escape(modules), "*.ko*")))
+        names = [os.path.basename(path).partition(".ko")[0] for path in paths]
+        for name, path in zip(names, paths, strict=True):
+            linked = _linked(name, {*names} - {name}, renamed, {*_SAID.findall(log)})
+            yield _Built(folder, path, log, "|".join(map(re.escape, sorted(linked))))
 
 
-def _renamed(root: str, package: str) -> list[tuple[str, str]]:
-    """Patterns of the names that dkms.conf gives to modules, and of those that Kbuild gives."""
+def _linked(
+    name: str, others: set[str], renamed: dict[str | None, str | None], said: set[str]
+) -> set[str]:
+    """The names that Kbuild may have given to a module: *said* has all that are in the log."""
+    linked = renamed.get(name, None if None in renamed else name)
+    if linked is not None:
+        return {linked}
+    if name in said:
+        return {name}
+    return said - {renamed.get(other) or other for other in others} or {name}
+
+
+def _renamed(conf: str) -> dict[str | None, str | None]:
+    """The names that Kbuild gives to modules, by those that dkms gives them.
+
+    None stands for a name that more than literal values and references to them would show.
+    """
+    values: dict[tuple[str, str], str | None] = {}
+    for name, number, value in _ASSIGNED.findall(conf):
+        key = (name, number or "0")
+        expanded = _expanded(value, values)
+        values[key] = expanded if values.get(key, expanded) == expanded else None
+    return {
+        new: values.get(("BUILT_MODULE_NAME", number))
+        for (name, number), new in values.items()
+        if name == "DEST_MODULE_NAME"
+    }
+
+
+def _expanded(value: str, values: dict[tuple[str, str], str | None]) -> str | None:
+    def known(found: re.Match[str]) -> str:
+        return values.get((found[1] or found[2], found[3] or "0")) or "$"
+
+    text = _REFERENCE.sub(known, re.sub("[\"']", "", value))
+    return text if re.fullmatch(r"[\w.+-]+", text) else None
+
+
+def _conf(root: str, package: str) -> str:
     source = os.path.join(package, "source")
     target = os.readlink(source) if os.path.islink(source) else source
     below_root = os.path.join(root, target.lstrip("/"))
     text = text_if_readable(os.path.join(below_root, "dkms.conf"))
-    text = text or text_if_readable(os.path.join(source, "dkms.conf"))
-    names: dict[str, dict[str, str]] = {"BUILT": {}, "DEST": {}}
-    for which, number, value in _NAMED.findall(text):
-        pattern = _EXPANDED.sub(lambda _: _ANY, re.escape(value.strip("\"'")))
-        names[which][number or "0"] = pattern
-    return [(new, names["BUILT"].get(number, _ANY)) for number, new in names["DEST"].items()]
+    return text or text_if_readable(os.path.join(source, "dkms.conf"))
 
 
-def _failure(text: str, built: _Built) -> str | None:
-    """Why kbtf failed for a module in its last step, as far as *text*, its log, shows it."""
+def _failure(built: _Built) -> str | None:
+    """Why kbtf failed for a module in its last step, as far as its log shows it."""
     own = _own(built)
     # The words of hook.mk, and those of 'kbtf run' for a module that was linked again.
     steps = rf"^(?:kbtf: {own}: (Kbuild's own BTF step takes over)$|{own}: (?:\.BTF |skipped: ))"
-    last = [*re.finditer(steps, text, re.MULTILINE)][-1:]
+    last = [*re.finditer(steps, built.log, re.MULTILINE)][-1:]
     if not last or not last[0][1]:
         return None
-    before = text[: last[0].start()]
+    before = built.log[: last[0].start()]
     unnamed = re.findall(r"^kbtf: error: (?!\S+\.ko: )(.*)$", before, re.MULTILINE)
     reasons = _errors(before, built) or unnamed
-    return str(reasons[-1]) if reasons else f"kbtf could not be run, see {built.log}"
+    if reasons:
+        return str(reasons[-1])
+    return f"kbtf could not be run, see {os.path.join(built.folder, _LOG)}"
 
 
 def _errors(text: str, built: _Built) -> list[str]:
     return re.findall(rf"^kbtf: error: {_own(built)}: (.*)$", text, re.MULTILINE)
 
 
-def _last_word(text: str, built: _Built) -> str | None:
+def _last_word(built: _Built) -> str | None:
     """The last error of a module, or the reason why it was skipped, whichever came later."""
     own = _own(built)
-    said = re.findall(rf"^(?:kbtf: error: {own}|{own}: skipped): (.*)$", text, re.MULTILINE)
+    words = rf"^(?:kbtf: error: {own}|{own}: skipped): (.*)$"
+    said = re.findall(words, built.log, re.MULTILINE)
     return said[-1] if said else None
 
 
 def _own(built: _Built) -> str:
-    return rf"(?:\S*/)?{built.linked}\.ko"
+    return rf"(?:\S*/)?(?:{built.linked})\.ko"
 
 
 def _tree(root: str) -> str:

@@ -42,13 +42,22 @@ LOGS = {
 }
 
 
-def add_build(module: bytes, log: str) -> None:
+def add_build(module: bytes, log: str, *, names: tuple[str, ...] = ("odd-one",)) -> None:
     """The last build of the package odd 1.0, below the current directory."""
     build = Path("var/lib/dkms/odd/1.0/6.12.0/x86_64")
-    for name in ("module", "log"):
-        (build / name).mkdir(parents=True)
-    (build / "module/odd-one.ko").write_bytes(module)
+    for folder in ("module", "log"):
+        (build / folder).mkdir(parents=True)
+    for name in names:
+        (build / f"module/{name}.ko").write_bytes(module)
     (build / "log/make.log").write_text(log)
+
+
+def add_conf(conf: str) -> None:
+    """The dkms.conf of that package."""
+    source = Path("usr/src/odd-1.0")
+    source.mkdir(parents=True)
+    (source / "dkms.conf").write_text(conf)
+    Path("var/lib/dkms/odd/1.0/source").symlink_to("/usr/src/odd-1.0")
 
 
 @pytest.mark.parametrize("case", LOGS)
@@ -95,9 +104,71 @@ def test_a_module_that_was_linked_again_is_judged_by_its_last_step(run_dir: Path
 )
 def test_a_module_that_dkms_renames_is_found_in_the_log(run_dir: Path, conf: str) -> None:
     add_build(make_module(), "kbtf: error: x.ko: bad\nkbtf: error: /b/linked.ko: has no DWARF\n")
-    (run_dir / "usr/src/odd-1.0").mkdir(parents=True)
-    (run_dir / "usr/src/odd-1.0/dkms.conf").write_text(conf)
-    (run_dir / "var/lib/dkms/odd/1.0/source").symlink_to("/usr/src/odd-1.0")
+    add_conf(conf)
+
+    (found,) = modules_without_btf(str(run_dir))
+
+    assert found.reason == "has no DWARF"
+
+
+ONE_FAILED = """\
+/b/two.ko: .BTF 12 types, 257 bytes
+kbtf: error: /b/one.ko: has no DWARF
+kbtf: one.ko: Kbuild's own BTF step takes over
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "conf"),
+    [
+        (
+            ("one", "two"),
+            'PACKAGE_NAME="one"\nBUILT_MODULE_NAME[0]="$PACKAGE_NAME"\n'
+            'DEST_MODULE_NAME[0]="$PACKAGE_NAME"\n'
+            "BUILT_MODULE_NAME[1]=two\nDEST_MODULE_NAME[1]=two\n",
+        ),
+        (
+            ("one-cur", "two-cur"),
+            "BUILT_MODULE_NAME[0]=one\nBUILT_MODULE_NAME[1]=two\n"
+            'DEST_MODULE_NAME[0]="$BUILT_MODULE_NAME-cur"\n'
+            'DEST_MODULE_NAME[1]="${BUILT_MODULE_NAME[1]}"-cur\n',
+        ),
+        (
+            ("one-1.0", "two"),
+            "BUILT_MODULE_NAME=one; PACKAGE_VERSION=1.0\n"
+            "DEST_MODULE_NAME=${BUILT_MODULE_NAME}-$PACKAGE_VERSION\n",
+        ),
+        (("one", "two"), "BUILT_MODULE_NAME=( one two )\nDEST_MODULE_NAME[0]=$(uname)\n"),
+        (
+            ("linux", "two"),
+            'BUILT_MODULE_NAME[0]="one"\nDEST_MODULE_NAME[0]="$(uname)"\n'
+            "BUILT_MODULE_NAME[1]=two\nDEST_MODULE_NAME[1]=two\n",
+        ),
+        (
+            ("new", "two"),
+            "if a\n DEST_MODULE_NAME=new\nelse\n DEST_MODULE_NAME=old\nfi\nBUILT_MODULE_NAME=one\n",
+        ),
+    ],
+)
+def test_of_two_modules_only_the_failed_one_is_reported(
+    run_dir: Path, names: tuple[str, str], conf: str
+) -> None:
+    add_build(make_module(btf=b"types"), ONE_FAILED, names=names)
+    add_conf(conf)
+
+    ((found, _),) = unfinished_modules(str(run_dir))
+
+    assert found.module.endswith(f"/{names[0]}.ko")
+    assert found.reason == "has no DWARF"
+
+
+def test_a_module_in_an_array_keeps_its_name(run_dir: Path) -> None:
+    log = "kbtf: error: /b/odd-one.ko: has no DWARF\nkbtf: error: /b/two.ko: bad\n"
+    add_build(make_module(), log)
+    add_conf(
+        "PACKAGE_NAME=odd-one\nBUILT_MODULE_NAME=( odd-one two )\n"
+        "DEST_MODULE_NAME[0]=$PACKAGE_NAME\n"
+    )
 
     (found,) = modules_without_btf(str(run_dir))
 
