@@ -12,12 +12,13 @@ from kbtf.btf.split import is_split_btf
 from kbtf.elf.format import ET_REL
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import located
-from kbtf.files.formats import MODULE_SUFFIXES
+from kbtf.files.formats import MODULE_KINDS, MODULE_SUFFIXES, recognise
 from kbtf.files.source import Source
 from kbtf.kernel.base import open_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from mmap import mmap
 
     from kbtf.bpf.kfuncs import Group
     from kbtf.btf.base import Base
@@ -132,6 +133,11 @@ def is_kernel(path: str) -> bool:
     if os.path.isdir(path) or path.endswith(MODULE_SUFFIXES):
         return False
     with Source(path) as source, located(path):
-        if source.data[:4] != b"\x7fELF":
-            return not is_split_btf(source.data)
-        return ElfImage(source.data).type != ET_REL
+        data: mmap | bytes = source.data
+        if recognise(data) in MODULE_KINDS:
+            from kbtf.files.compression import unpack
+
+            data = unpack(data)
+        if data[:4] != b"\x7fELF":
+            return not is_split_btf(data)
+        return ElfImage(data).type != ET_REL

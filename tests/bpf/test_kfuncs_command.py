@@ -14,6 +14,7 @@ import pytest
 
 from bpf.sets import SET, THREE, Recipe, kfunc
 from kbtf.bpf.suffixes import SUFFIXES
+from kbtf.files.compression import compress
 from kbtf.ids import kfunc_flags as kf
 from shown import block
 
@@ -46,6 +47,17 @@ def test_the_command_shows_sets_and_names_symbol_and_rule(run_dir: Path) -> None
         "verifier refuses every call; declare the type it points to, or end its name in __ign",
         "warning [unknown-flags]: f has flags that no kernel knows: 0x40000000",
     ]
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz"])
+def test_a_compressed_module_may_have_any_name(run_dir: Path, kind: str) -> None:
+    module = written(run_dir, kfunc("bool f(int a)"))
+    (run_dir / "weird.bin").write_bytes(compress(module.read_bytes(), kind))
+
+    done = run("--base", "base.btf", "weird.bin")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run("--base", "base.btf", module).stdout.replace(str(module), "weird.bin")
 
 
 def test_the_command_ends_with_0_if_there_are_no_errors(run_dir: Path) -> None:
