@@ -50,6 +50,9 @@ def examine(
             BUILD.finding("kernel", "unusable", kdir=kdir, why=error.what, hint=error.hint or "")
         ]
     kdir = objects or kdir
+    if not os.path.isdir(kdir):
+        hint = "name the directory of the kernel's build products with O=DIR"
+        return [BUILD.finding("kernel", "unusable", kdir=kdir, why="is not a directory", hint=hint)]
     release = release_of(kdir)
     config = read_config(kdir)
     findings = [_kernel(kdir, release)]

@@ -57,6 +57,16 @@ def test_build_products_elsewhere_are_looked_at(
     assert main(["doctor", "-C", str(sources), "objects"]) == 2
 
 
+def test_build_products_in_no_directory_are_the_only_problem(
+    run_dir: Path, doctor: Callable[..., Said]
+) -> None:
+    said = doctor("-C", kdirs.small_kdir(run_dir / "kdir"), "O=/nonexistent")
+
+    assert said.code == 1
+    assert list(said.findings) == ["kernel"]
+    assert said.text("kernel").startswith("/nonexistent is not a directory")
+
+
 def test_what_is_printed_for_people(
     run_dir: Path, capsys: pytest.CaptureFixture[str], pahole: Callable[[str], Path]
 ) -> None:
