@@ -37,6 +37,11 @@ def for_each(paths: Iterable[str], do: Callable[[str], None], *, debug: bool) ->
     return code
 
 
+def as_typed(word: str) -> str:
+    """An argument that is not a file, without the ``./`` that the parser puts before a dash."""
+    return word[2:] if word.startswith("./-") else word
+
+
 def base_from_environment() -> str | None:
     """The default of ``--base``."""
     return os.environ.get("KBTF_BASE") or None

@@ -170,3 +170,25 @@ def test_a_bpf_object_is_not_explained(run_dir: Path, capsys: pytest.CaptureFixt
 
     assert main(["explain", "prog.bpf.o"]) == 3
     assert "is a BPF object, not a kernel module" in capsys.readouterr().err
+
+
+def test_a_type_after_two_dashes_is_shown_as_it_was_typed(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_distilled(run_dir)
+    weird = path.rename(path.with_name("-weird.ko"))
+
+    assert main(["explain", "--", weird.name, "-x"]) == 1
+
+    assert capsys.readouterr().out.startswith("'-x' is not in .BTF.base: ")
+
+
+@pytest.mark.parametrize("command", ["doctor", "schema"])
+def test_so_is_any_word_that_is_not_a_file(
+    run_dir: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main([command, "--", "-x"]) == 2
+
+    error = capsys.readouterr().err
+    assert "-x" in error
+    assert "./-x" not in error

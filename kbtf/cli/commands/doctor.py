@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbtf.cli.common import as_typed
 from kbtf.cli.terminal.as_json import print_json
 from kbtf.errors import UsageError
 from kbtf.kbuild.kdir import default_kdir
@@ -32,6 +33,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "variables",
         nargs="*",
+        type=as_typed,
         metavar="VARIABLE",
         help="a variable for make: O=DIR names the directory of the kernel's build products",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kbtf.cli.common import add_base, warn_of_unknown_kind
+from kbtf.cli.common import add_base, as_typed, warn_of_unknown_kind
 from kbtf.cli.terminal.as_json import print_json
 from kbtf.errors import ElfError
 from kbtf.say import say
@@ -34,7 +34,9 @@ _MOST_PINS = 4
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("module", metavar="MODULE", help="a module, or raw split BTF")
-    parser.add_argument("type", nargs="?", metavar="TYPE", help="explain this type (default: all)")
+    parser.add_argument(
+        "type", nargs="?", type=as_typed, metavar="TYPE", help="explain this type (default: all)"
+    )
     add_base(
         parser,
         "the base of the module's BTF, if it has no .BTF.base "

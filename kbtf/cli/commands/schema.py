@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import kbtf
+from kbtf.cli.common import as_typed
 from kbtf.say import say_text
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ EXAMPLE = """\
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "name", nargs="?", choices=names(), metavar="NAME", help="a name from that list"
+        "name",
+        nargs="?",
+        type=as_typed,
+        choices=names(),
+        metavar="NAME",
+        help="a name from that list",
     )
 
 
