@@ -30,6 +30,7 @@ _PLACES = (
     "lib/modules/{}/vmlinux.unstripped",
     "lib/modules/{}/kernel",
 )
+_MOST_LINKS = 40  # as the kernel follows
 _RUNNING = "sys/kernel/btf/vmlinux"
 _BTF_MODULE = "btf_vmlinux.ko*"
 """With CONFIG_DEBUG_INFO_BTF=m, the kernel's BTF is in a module among the others."""
@@ -120,6 +121,29 @@ def is_below(root: str, path: str) -> bool:
     """Whether *path* is in the system below *root*: a link there may lead to this machine's."""
     top = os.path.realpath(root)
     return os.path.commonpath((top, os.path.realpath(path))) == top
+
+
+def within(root: str, path: str) -> str:
+    """The file that *path* is in the system below *root*, where absolute links start at *root*.
+
+    KbtfError if its links go round in circles.
+    """
+    if is_below(root, path):
+        return path
+    rest = os.path.relpath(path, root).split(os.sep)[::-1]
+    found: list[str] = []
+    links = 0
+    while rest:
+        found.append(rest.pop())
+        here = os.path.join(root, *found)
+        if not os.path.islink(here):
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise KbtfError(f"leads out of {root}", file=path)
+        target = os.path.normpath(os.path.join("/", *found[:-1], os.readlink(here)))
+        found, rest = [], [*rest, *target.split(os.sep)[:0:-1]]
+    return os.path.join(root, *found)
 
 
 def _distinct(paths: list[str]) -> list[str]:

@@ -236,6 +236,48 @@ def test_links_out_of_the_root_are_not_followed_to_the_kernel_of_this_machine(
     assert (kernel["refusal_is_fatal"], kernel["problems"]) == (None, [])
 
 
+def test_an_absolute_link_is_one_within_the_root(machine: Machine, tmp_path: Path) -> None:
+    """weak-updates/ has such links; outside of the root, there may be another module."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "old.ko").write_bytes(module("old", base()))
+    machine.add("weak-updates/old.ko", b"")
+    weak = machine.modules / "weak-updates/old.ko"
+    weak.unlink()
+    weak.symlink_to(outside / "old.ko")
+    assert machine.problems() == [("warning", "unreadable", "weak-updates/old.ko", False)]
+
+    inside = machine.root / str(outside / "old.ko").lstrip("/")
+    inside.parent.mkdir(parents=True)
+    inside.write_bytes(module("old", base(size=24)))
+    ((severity, code, name, _),) = machine.problems()
+    assert (severity, code, name) == ("error", "embedded-resized", "weak-updates/old.ko")
+
+
+@pytest.mark.parametrize("target", ["/lib", "lib"])
+def test_modules_of_this_machine_are_not_those_of_a_root(
+    machine: Machine, tmp_path: Path, target: str
+) -> None:
+    root = tmp_path / "other"
+    root.mkdir()
+    (root / "lib").symlink_to(machine.root / "lib" if target == "/lib" else target)
+
+    assert not installed_kernels(str(root))
+
+
+def test_files_behind_absolute_links_are_found_within_the_root(machine: Machine) -> None:
+    (machine.root / "usr").mkdir()
+    (machine.root / "lib").rename(machine.root / "usr/lib")
+    (machine.root / "lib").symlink_to("/usr/lib")
+    (machine.boot / f"initrd.img-{RELEASE}").symlink_to("/usr/initrd")
+    (machine.root / "usr/initrd").write_bytes(b"")
+
+    (kernel,) = installed_kernels(str(machine.root))
+
+    assert kernel.modules == str(machine.root / "usr/lib/modules" / RELEASE)
+    assert kernel.initramfs == str(machine.root / "usr/initrd")
+
+
 def test_the_configuration_in_the_build_directory_below_the_root_counts(machine: Machine) -> None:
     build = machine.modules / "build"
     build.mkdir()

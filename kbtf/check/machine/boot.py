@@ -15,7 +15,7 @@ from kbtf.elf.module import read_file
 from kbtf.errors import KbtfError
 from kbtf.findings.boot import BOOT
 from kbtf.findings.finding import Severity
-from kbtf.kernel.find import find_base
+from kbtf.kernel.find import find_base, within
 from kbtf.kernel.initramfs import early_modules
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def forecast(installed: InstalledKernel, *, root: str = "/", keep: bool = True) 
     except KbtfError as error:
         return Boot(installed.release, None, None, installed.initramfs, 0, 0, 0, error=str(error))
     memory = Memory(kernel, keep=keep)
-    files = {path: _on_disk(path, kernel, memory) for path in module_files(installed)}
+    files = {path: _on_disk(path, kernel, memory, root) for path in module_files(installed)}
     early, problem = _in_initramfs(installed, kernel, memory)
     memory.keep()
     vermagic = kernel_vermagic(installed.release, files.values())
@@ -108,9 +108,10 @@ def forecast(installed: InstalledKernel, *, root: str = "/", keep: bool = True) 
     )
 
 
-def _on_disk(path: str, kernel: Kernel, memory: Memory) -> Facts:
+def _on_disk(path: str, kernel: Kernel, memory: Memory, root: str) -> Facts:
     try:
-        return memory.of_file(path, lambda: {"": examine(read_file(path), path, kernel)})[""]
+        file = within(root, path) if os.path.islink(path) else path
+        return memory.of_file(file, lambda: {"": examine(read_file(file), path, kernel)})[""]
     except KbtfError as error:
         return _unreadable(error)
 

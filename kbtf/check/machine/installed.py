@@ -7,8 +7,10 @@ import glob
 import os
 from typing import NamedTuple
 
+from kbtf.errors import KbtfError
 from kbtf.files.formats import MODULE_SUFFIXES
 from kbtf.files.small import text_if_readable
+from kbtf.kernel.find import within
 from kbtf.kernel.release import is_release
 
 _MODULES = ("lib/modules", "usr/lib/modules")
@@ -40,9 +42,10 @@ def installed_kernels(root: str = "/") -> list[InstalledKernel]:
     """The kernels below *root*, sorted by name."""
     found: dict[str, InstalledKernel] = {}
     for place in _MODULES:
-        for folder in sorted(glob.glob(os.path.join(glob.escape(root), place, "*"))):
-            release = os.path.basename(folder)
-            if is_release(release) and os.path.isdir(os.path.join(folder, "kernel")):
+        for path in sorted(glob.glob(os.path.join(glob.escape(root), place, "*"))):
+            release = os.path.basename(path)
+            folder = _within(root, path)
+            if folder and is_release(release) and os.path.isdir(os.path.join(folder, "kernel")):
                 kernel = InstalledKernel(release, folder, _initramfs(root, folder, release))
                 found.setdefault(release, kernel)
     return [found[release] for release in sorted(found)]
@@ -56,8 +59,19 @@ def _initramfs(root: str, folder: str, release: str) -> str | None:
         places += [f"{esp}/EFI/Linux/arch-{glob.escape(name)}.efi" for esp in _ESP]
     for place in places:
         for path in sorted(glob.glob(os.path.join(glob.escape(root), place))):
-            return path
+            image = _within(root, path)
+            if image:
+                return image
     return None
+
+
+def _within(root: str, path: str) -> str | None:
+    """*path* as the system below *root* sees it; None if it does not exist there."""
+    try:
+        found = within(root, path)
+    except KbtfError:
+        return None
+    return found if os.path.lexists(found) else None
 
 
 def module_files(kernel: InstalledKernel) -> list[str]:
