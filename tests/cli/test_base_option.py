@@ -100,3 +100,17 @@ def test_dump_shows_what_stands_alone_as_it_is(
         assert main(["dump", file]) == 0
         assert capsys.readouterr().out == expected
         monkeypatch.delenv("KBTF_BASE")
+
+
+@pytest.mark.parametrize("command", ["base", "status"])
+def test_an_option_that_a_command_lacks_is_not_its_hint(
+    run_dir: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (run_dir / "root/lib/modules/9.9.9/kernel").mkdir(parents=True)
+    words = {"base": ["--release", "9.9.9"], "status": ["--root", str(run_dir / "root")]}
+
+    assert main([command, *words[command]]) != 0
+
+    shown = capsys.readouterr()
+    assert "no BTF of kernel 9.9.9 was found" in shown.out + shown.err
+    assert "--base" not in shown.out + shown.err

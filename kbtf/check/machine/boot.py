@@ -12,7 +12,7 @@ from kbtf.check.machine.installed import module_files
 from kbtf.check.machine.vermagic import held_against, kernel_vermagic
 from kbtf.check.result import BtfFate, Loading
 from kbtf.elf.module import read_file
-from kbtf.errors import KbtfError
+from kbtf.errors import BaseNotFoundError, KbtfError
 from kbtf.findings.boot import BOOT
 from kbtf.findings.finding import Severity
 from kbtf.kernel.find import find_base, within
@@ -81,7 +81,9 @@ def forecast(installed: InstalledKernel, *, root: str = "/", keep: bool = True) 
     try:
         kernel = kernel_of(find_base(installed.release, cache=keep, root=root), root=root)
     except KbtfError as error:
-        return Boot(installed.release, None, None, installed.initramfs, 0, 0, 0, error=str(error))
+        # a missing base has a hint for commands with --base
+        said = error.without_hint if isinstance(error, BaseNotFoundError) else str(error)
+        return Boot(installed.release, None, None, installed.initramfs, 0, 0, 0, error=said)
     memory = Memory(kernel, keep=keep)
     files = {path: _on_disk(path, kernel, memory, root) for path in module_files(installed)}
     early, problem = _in_initramfs(installed, kernel, memory)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbtf.cli.common import add_output
 from kbtf.cli.terminal.as_json import print_json
-from kbtf.errors import UsageError
+from kbtf.errors import BaseNotFoundError, UsageError
 from kbtf.say import counted, say
 
 if TYPE_CHECKING:
@@ -68,7 +68,11 @@ def _show(args: argparse.Namespace) -> int:
         base = open_base(args.paths[0], cache=not args.no_cache)
     else:
         release = args.release or os.uname().release
-        base = find_base(release, kdir=args.kdir, cache=not args.no_cache)
+        try:
+            base = find_base(release, kdir=args.kdir, cache=not args.no_cache)
+        except BaseNotFoundError as error:
+            error.hint = "name its vmlinux, vmlinuz or raw BTF: 'kbtf base PATH'"
+            raise
     for note in base.notes:
         print_warning(note)
     data = base.btf.to_bytes()
