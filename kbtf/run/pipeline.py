@@ -10,6 +10,7 @@ from kbtf.btf.btf import Btf
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module, located, map_module, read_file
 from kbtf.errors import KbtfError, MachineError, PluginError, as_kbtf_error, os_error
+from kbtf.files.distinct import require_distinct
 from kbtf.files.formats import MODULE_KINDS, recognise
 from kbtf.files.pieces import Pieces
 from kbtf.files.replace import Written, replace_file
@@ -128,6 +129,8 @@ def pass_through(
 def write_out(passed: Passed, config: Config, write: Write = replace_file) -> Outcome:
     """Write the result, except in a dry run; KbtfError leaves the file unchanged."""
     data, outcome = passed
+    if outcome.output != outcome.module:  # the module with the kernel's BTF may be its own base
+        require_distinct([outcome.output], [outcome.base])
     if config["dry-run"]:
         written = Written(not _holds(outcome.output, data), [])
     else:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.folders import DISTILLED, SPLIT_BLOB, USAGE
+from cli.folders import BASE_BLOB, DISTILLED, SPLIT_BLOB, USAGE
+from hostile.dwarf import ROOT, dwarf, unit
+from hostile.dwarf import module as hostile_module
 from kbuild import kdirs
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ CASES = {
     "a depfile over the output": ("run -o new --depfile ./new good.ko", "./new"),
     "a module over its base": ("run --base vmlinux.btf -o vmlinux.btf good.ko", "vmlinux.btf"),
     "modules in one place": ("run -o links good.ko other.ko", "links/other.ko"),
+    "a module over the base that is found": ("run -C k -o k/vmlinux good.ko", "k/vmlinux"),
     "a module over the configuration": ("run --config my.toml -o my.toml good.ko", "my.toml"),
     "both halves in one place": ("distill vmlinux.btf m.btf x x", "x"),
     "a half over the base": ("distill vmlinux.btf m.btf x vmlinux.btf", "vmlinux.btf"),
@@ -27,8 +30,21 @@ CASES = {
     "undistilled over the base": ("undistill --base vmlinux.btf good.ko -o link", "link"),
     "a section over its module": ("extract good.ko .BTF -o good.ko", "good.ko"),
     "types over their module": ("encode --base vmlinux.btf good.ko -o good.ko", "good.ko"),
+    "types over their base": ("encode --base vmlinux.btf dwarf.ko -o link", "link"),
     "types over their kernel": ("base vmlinux.btf -o vmlinux.btf", "vmlinux.btf"),
     "a page over a kernel": ("check --kernel vmlinux.btf --html link good.ko", "link"),
+    "a page over a kernel of a directory": (
+        "check --kernel k --html k/vmlinux good.ko",
+        "k/vmlinux",
+    ),
+    "a page over the modules' kernel": (
+        "check --deep --built-against k --kernel vmlinux.btf --html k/vmlinux good.ko",
+        "k/vmlinux",
+    ),
+    "a page over the configuration": (
+        "check --kernel vmlinux.btf --config my.toml --html my.toml good.ko",
+        "my.toml",
+    ),
     "a page over a module": ("stats --html good.ko good.ko", "good.ko"),
     "a module over its symbols": ("build -C k --module a -o x --symvers x m", "x"),
     "a depfile over the built module": ("build -C k --module a -o x --depfile x m", "x"),
@@ -46,12 +62,29 @@ def test_it_is_refused(folder: Folder, case: str) -> None:
     folder.write("my.toml", b"")
     folder.write("m/Makefile", b"")
     kdirs.small_kdir(folder.path / "k")
+    folder.write("k/vmlinux", BASE_BLOB)
+    folder.write("dwarf.ko", hostile_module(dwarf(ROOT, unit(b""))))
     (folder.path / "link").symlink_to("vmlinux.btf")
     (folder.path / "links").mkdir()
     for name in ("good.ko", "other.ko"):
         (folder.path / "links" / name).symlink_to("one.ko")
 
     folder.refuses(*words.split(), code=USAGE, names=f"{names}: ")
+
+
+def test_types_do_not_replace_the_base_in_the_environment(folder: Folder) -> None:
+    folder.write("dwarf.ko", hostile_module(dwarf(ROOT, unit(b""))))
+    folder.env["KBTF_BASE"] = "vmlinux.btf"
+
+    folder.refuses("encode", "dwarf.ko", "-o", "./vmlinux.btf", code=USAGE, names="./vmlinux.btf: ")
+
+
+def test_a_depfile_does_not_replace_the_base_that_is_found(folder: Folder) -> None:
+    kdirs.small_kdir(folder.path / "k")
+    folder.write("k/vmlinux", BASE_BLOB)
+
+    assert folder.kbtf("run", "-C", "k", "--depfile", "k/vmlinux", "good.ko").code == USAGE
+    assert (folder.path / "k/vmlinux").read_bytes() == BASE_BLOB
 
 
 @pytest.mark.parametrize("words", ["-o good.ko", "-o link.ko", "-o .", "--depfile good.d -o ./"])

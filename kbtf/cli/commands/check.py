@@ -123,7 +123,9 @@ def _check_all(
 
     paths = [path for path, _ in find_modules(args.modules)]
     if args.html:
-        require_distinct([args.html], [*paths, *args.kernels, args.built_against])
+        opened = [kernel.source for wanted in args.kernels for kernel in kernels.get(wanted)]
+        opened += [built_against.source] if built_against else []
+        require_distinct([args.html], [*paths, *opened, *config.files])
     sizes = [size_of(path) for path in paths]
     on_error = complain_of_traceback if args.debug else lambda: None
     task = CheckModules(paths, kernels, args.kernels, built_against, on_error)
@@ -144,8 +146,10 @@ def _report(results: list[Result], args: argparse.Namespace) -> None:
 
     if args.html:
         from kbtf.cli.common import write_file
+        from kbtf.files.distinct import require_distinct
         from kbtf.report import html
 
+        require_distinct([args.html], [result.source for result in results])  # found for modules
         write_file(args.html, html.render(results).encode())
     for name in ("json", "tap", "junit"):
         if getattr(args, name):

@@ -12,6 +12,7 @@ from kbtf.run.options import number_of_jobs
 if TYPE_CHECKING:
     import argparse
 
+    from kbtf.btf.base import Base
     from kbtf.encode.dwarf import Encoded
     from kbtf.encode.notes import Remark
 
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json and args.output is None:
         raise UsageError("--json prints a document; name a file for the BTF with -o")
-    require_distinct([args.output], [args.file, args.base])
+    require_distinct([args.output], [args.file])
     features = features_of_list(args.features)
     require_known(features)
     with located(args.file):
@@ -92,6 +93,7 @@ def _encode(args: argparse.Namespace, features: set[str]) -> tuple[Encoded, list
     from kbtf.encode.dwarf import PROFILES, encode_kernel, encode_module
     from kbtf.encode.notes import Remark
     from kbtf.errors import UsageError
+    from kbtf.files.distinct import require_distinct
     from kbtf.kernel.find import base_of
     from kbtf.kernel.index_cache import load_index
 
@@ -107,8 +109,14 @@ def _encode(args: argparse.Namespace, features: set[str]) -> tuple[Encoded, list
             jobs=args.jobs,
         )
         return encoded, list(encoded.remarks())
-    base = args.base or base_from_environment()
-    module = Module.open(args.file, find_base=lambda module: base_of(module, base))
+    named = args.base or base_from_environment()
+
+    def find(module: Module) -> Base:
+        base = base_of(module, named)
+        require_distinct([args.output], [base.source])
+        return base
+
+    module = Module.open(args.file, find_base=find)
     encoded = encode_module(
         module,
         load_index,

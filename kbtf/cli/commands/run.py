@@ -82,6 +82,7 @@ def run(parsed: argparse.Namespace, session: Session) -> int:
 
         done = outcomes[0]
         needs = [done.module, *([done.base] if done.base else []), *config.files]
+        require_distinct([parsed.depfile], needs)
         write_depfile(parsed.depfile, [done.output], needs)
     return code
 
