@@ -34,38 +34,43 @@ def add_modules(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def find_modules(words: Iterable[str]) -> list[Given]:
-    """The modules that *words* name, in order; KbtfError for a directory without any."""
-    found = [given for word in words for given in _find(word)]
+def find_modules(words: Iterable[str], output: str | None = None) -> list[Given]:
+    """The modules that *words* name, in order; KbtfError for a directory without any.
+
+    A directory *output* in one of those named is left out: it has the results of an earlier run.
+    """
+    found = [given for word in words for given in _find(word, output)]
     if not found:
         raise UsageError("no modules are named on standard input")
     return found
 
 
-def _find(word: str) -> Iterator[Given]:
+def _find(word: str, output: str | None) -> Iterator[Given]:
     if word == "-":
         for name in _names_piped_in():
             yield Given(name, os.path.basename(name))
     elif os.path.isdir(word):
-        yield from _below(word)
+        yield from _below(word, output)
     elif any(char in word for char in "*?[") and not os.path.lexists(word):
         import glob
 
         matching = sorted(glob.glob(word, recursive=True)) or [word]
         for path in matching:
             if os.path.isdir(path):
-                yield from _below(path)
+                yield from _below(path, output)
             else:
                 yield Given(path, os.path.basename(path))
     else:
         yield Given(word, os.path.basename(word))
 
 
-def _below(folder: str) -> Iterator[Given]:
-    """The modules in a directory tree, sorted by name."""
+def _below(folder: str, output: str | None) -> Iterator[Given]:
+    """The modules in a directory tree without *output*, sorted by name."""
     found = False
+    left_out = output and os.path.realpath(output)
     for place, folders, names in os.walk(folder):
-        folders.sort()
+        here = os.path.realpath(place)
+        folders[:] = sorted(name for name in folders if os.path.join(here, name) != left_out)
         for name in sorted(names):
             if name.endswith(MODULE_SUFFIXES):
                 found = True

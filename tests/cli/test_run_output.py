@@ -59,6 +59,33 @@ def test_a_directory_for_the_output_is_made(
     assert all(Module.open(str(each)).has_btf_base for each in made)
 
 
+def test_the_output_of_an_earlier_run_is_no_input(
+    kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_module(run_dir, kfuncs_on(kernel.btf))
+    command = ("--base", kernel.path, "-o", "out/", ".")
+    assert run(*command) == 0
+    before = {each: each.stat() for each in run_dir.rglob("*")}
+    capsys.readouterr()
+
+    assert run(*command) == 0
+
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"out/{path.name}: ")
+    assert line.endswith(" (unchanged)")
+    assert {each: each.stat() for each in run_dir.rglob("*")} == before
+    assert run("--base", kernel.path, "-o", "out", "out") == 0, "it is the input here"
+
+
+def test_a_refused_run_makes_no_directory(kernel: Kernel, run_dir: Path) -> None:
+    path = write_module(run_dir, kfuncs_on(kernel.btf))
+    before = set(run_dir.rglob("*"))
+
+    assert run("--base", kernel.path, "-o", "out/", "--depfile", path, path) == 2
+
+    assert set(run_dir.rglob("*")) == before
+
+
 def test_several_modules_do_not_go_where_a_file_is(
     kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,7 +55,7 @@ def settings(group: OptionGroup) -> None:
 
 def run(parsed: argparse.Namespace, session: Session) -> int:
     config, manager = session.config, session.manager
-    pairs = _with_outputs(parsed.modules, parsed.output, dry_run=config["dry-run"])
+    pairs = _with_outputs(parsed.modules, parsed.output)
     if parsed.depfile and len(pairs) > 1:
         raise UsageError("--depfile is for one module")
     if parsed.depfile:
@@ -67,6 +67,9 @@ def run(parsed: argparse.Namespace, session: Session) -> int:
         new = [output for path, output in pairs if not _is_same(path, output)]
         inputs = [config["base"], *config.files, *(path for path, _ in pairs)]
         require_distinct([*new, parsed.depfile], inputs)
+    for _, output in () if config["dry-run"] or not parsed.output else pairs:
+        if output != parsed.output:
+            os.makedirs(os.path.dirname(output), exist_ok=True)
     outcomes = []
     for outcome in run_each(pairs, manager, config, debug=parsed.debug):
         outcomes.append(outcome)
@@ -91,9 +94,9 @@ def _is_same(path: str, output: str) -> bool:
     return os.path.realpath(path) == os.path.realpath(output)
 
 
-def _with_outputs(words: list[str], output: str | None, *, dry_run: bool) -> list[tuple[str, str]]:
-    """The modules that *words* name, each with its output file, whose directory is created."""
-    modules = find_modules(words)
+def _with_outputs(words: list[str], output: str | None) -> list[tuple[str, str]]:
+    """The modules that *words* name, each with its output file."""
+    modules = find_modules(words, output)
     if output is None:
         return [(path, path) for path, _ in modules]
     several = len(modules) > 1 or any(map(os.path.isdir, words))
@@ -106,8 +109,6 @@ def _with_outputs(words: list[str], output: str | None, *, dry_run: bool) -> lis
     pairs = [(path, os.path.join(output, name)) for path, name in modules]
     if len({target for _, target in pairs}) < len(pairs):
         raise UsageError(f"two of the modules would be written to one file in {output}")
-    for folder in () if dry_run else {os.path.dirname(target) for _, target in pairs}:
-        os.makedirs(folder, exist_ok=True)
     return pairs
 
 
