@@ -66,6 +66,13 @@ def add_output(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+def require_place(folder: str, hint: str | None = None) -> None:
+    """UsageError if a file is in the place of the output directory *folder*."""
+    place = folder.rstrip("/")  # with the slash, a file would not be seen
+    if os.path.lexists(place) and not os.path.isdir(place):
+        raise UsageError("is not a directory", file=place, hint=hint)
+
+
 def write_file(path: str, data: bytes) -> None:
     """Make *data* the content of the file *path*; a warning on standard error if that is unsafe."""
     from kbtf.cli.terminal.messages import print_warning

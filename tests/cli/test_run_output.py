@@ -16,6 +16,7 @@ import pytest
 
 from cli.runs import RELEASE, kfuncs_on, run, write_module
 from kbtf import Module
+from kbtf.program import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +76,21 @@ def test_the_output_of_an_earlier_run_is_no_input(
     assert line.endswith(" (unchanged)")
     assert {each: each.stat() for each in run_dir.rglob("*")} == before
     assert run("--base", kernel.path, "-o", "out", "out") == 0, "it is the input here"
+
+
+@pytest.mark.parametrize(
+    "command", ["run -o tiny.ko/ tiny.ko", "demo -o tiny.ko", "demo -o tiny.ko/"]
+)
+def test_a_file_is_no_directory_for_the_output(
+    command: str, kernel: Kernel, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_module(run_dir, kfuncs_on(kernel.btf))
+
+    assert main(command.split()) == 2
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("kbtf: error: tiny.ko: is not a directory")
 
 
 def test_a_refused_run_makes_no_directory(kernel: Kernel, run_dir: Path) -> None:

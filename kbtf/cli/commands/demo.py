@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import kbtf
 from kbtf.cli.commands.show import describe, print_descriptions
-from kbtf.cli.common import write_file
+from kbtf.cli.common import require_place, write_file
 from kbtf.cli.terminal.messages import print_warning
 from kbtf.elf.module import Module, read_file
 from kbtf.hooks.manager import make_manager
@@ -45,6 +45,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.output:
+        require_place(args.output)
     with tempfile.TemporaryDirectory(prefix="kbtf-demo-") as folder:
         path = os.path.join(folder, _MODULE)
         shutil.copyfile(os.path.join(_FOLDER, _MODULE), path)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from kbtf.cli.common import require_place
 from kbtf.cli.inputs import add_modules, find_modules
 from kbtf.cli.terminal.outcomes import print_outcome, run_each
 from kbtf.errors import UsageError
@@ -102,10 +103,8 @@ def _with_outputs(words: list[str], output: str | None) -> list[tuple[str, str]]
     several = len(modules) > 1 or any(map(os.path.isdir, words))
     if not (several or output.endswith("/") or os.path.isdir(output)):
         return [(modules[0].path, output)]
-    if os.path.lexists(output) and not os.path.isdir(output):
-        raise UsageError(
-            "is not a directory, as several modules or those of a directory need", file=output
-        )
+    need = "several modules, or those of a directory, need one"
+    require_place(output, hint=need if several else None)
     pairs = [(path, os.path.join(output, name)) for path, name in modules]
     if len({target for _, target in pairs}) < len(pairs):
         raise UsageError(f"two of the modules would be written to one file in {output}")
