@@ -84,7 +84,6 @@ def run_configured(
         words, rest = words[:at], words[at + 1 :]
     declared = declare(command, parser, words)
     args = parser.parse_intermixed_args(words)
-    _require_seen_early(args, words)
     config = _configured(declared, args)
     session = Session(config, declared.manager, declared.settings, words, rest, declared.prepared)
     return command.run(args, session)
@@ -96,8 +95,23 @@ def declare(
     """Load the plugins that *words* and the configuration name, and add all options to *parser*."""
     hook = getattr(command, "ONLY_WITH", None)
     purpose = _EXECUTORS if hook else _PASSES
+    plugins, config_file = _early_options(words)
+
+    def loaded(name: str) -> str:
+        if name not in plugins:  # only argparse sees it in -qp NAME
+            raise UsageError(
+                "-p cannot be joined to another option", hint="separate them, as in -q -p PLUGIN"
+            )
+        return name
+
     parser.add_argument(
-        "-p", dest="plugins", action="append", default=[], metavar="PLUGIN", help=purpose
+        "-p",
+        dest="plugins",
+        type=loaded,
+        action="append",
+        default=[],
+        metavar="PLUGIN",
+        help=purpose,
     )
     parser.add_argument(
         "--config",
@@ -105,7 +119,6 @@ def declare(
         help="read this configuration file (default: ./kbtf.toml, else [tool.kbtf] in "
         "./pyproject.toml)",
     )
-    plugins, config_file = _early_options(words)
     if "" in plugins or config_file == "":
         parser.error("-p is empty" if "" in plugins else "--config is empty")
     table, file = read_table(config_file)
@@ -156,14 +169,6 @@ def _early_options(args: list[str]) -> tuple[list[str], str | None]:
         elif arg.startswith("--config="):
             config = arg.partition("=")[2]
     return plugins, config
-
-
-def _require_seen_early(args: argparse.Namespace, words: list[str]) -> None:
-    """UsageError for a ``-p`` that only argparse sees, as in ``-qp FILE``: nothing was loaded."""
-    if (args.plugins, args.config) != _early_options(words):
-        raise UsageError(
-            "-p cannot be joined to another option", hint="separate them, as in -q -p PLUGIN"
-        )
 
 
 def _plugins_named_in(table: dict[str, Any], asked_for: str | None, file: str | None) -> list[str]:

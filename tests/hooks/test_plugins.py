@@ -193,6 +193,15 @@ def test_essential_plugins_stay_and_others_may_be_left_out(
     assert not Module.open(str(module)).has_btf_base
 
 
+def test_a_joined_option_is_named_although_it_takes_the_module(
+    module: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "-vp", str(module)]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "-p cannot be joined" in line
+
+
 @pytest.mark.parametrize("words", ["-qp ./mark.py", "-vpno:sign", "-q -p=mark", "-p", "--config"])
 def test_a_plugin_is_loaded_or_refused_but_never_ignored(
     words: str, module: Path, run_dir: Path, capsys: pytest.CaptureFixture[str]
