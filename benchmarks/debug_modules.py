@@ -26,7 +26,7 @@ class DebugModules(NamedTuple):
 
     def kernel(self) -> Path:
         """The vmlinux, if it has DWARF as the modules do."""
-        from kbtf.elf.module import map_linked
+        from kbtf.elf.files import map_linked
         from kbtf.encode.dwarf import has_dwarf
 
         image = map_linked(str(self.vmlinux))

@@ -8,6 +8,12 @@ Each class carries the exit code of the command line: 1 negative verdict, 2 usag
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class KbtfError(Exception):
     """Base class of all errors; bad input, unless a subclass has another exit code.
@@ -168,3 +174,16 @@ def about(error: KbtfError, path: str) -> KbtfError:
     own = copy(error)
     own.file = own.file or path
     return own
+
+
+@contextmanager
+def located(file: str, section: str | None = None) -> Iterator[None]:
+    """Add file and section to a KbtfError from within that does not name its own."""
+    try:
+        yield
+    except KbtfError as error:
+        if error.file is None:
+            error.file = file
+            if section:
+                error.where = f"{section}: {error.where}" if error.where else section
+        raise

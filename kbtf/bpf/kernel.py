@@ -13,8 +13,7 @@ from kbtf.check.result import BtfFate
 from kbtf.check.rules.load import judge
 from kbtf.elf.format import ELF_MAGIC
 from kbtf.elf.image import ElfImage
-from kbtf.elf.module import located
-from kbtf.errors import UsageError
+from kbtf.errors import UsageError, located
 from kbtf.files.source import Source
 from kbtf.findings.finding import Severity
 from kbtf.ids.btf_ids import read_ids

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kbtf.bpf.proto import declaration
 from kbtf.bpf.registrations import read_registrations
 from kbtf.btf.kinds import KFUNC_TAG, Kind
-from kbtf.elf.module import located
-from kbtf.errors import BtfError
+from kbtf.errors import BtfError, located
 from kbtf.ids.btf_ids import (
     PREFIX,
     REGISTER_FMODRET,

@@ -18,9 +18,8 @@ from elftools.elf.sections import SymbolTableSection
 
 from kbtf.bpf.externs import Extern, Symbol, read_externs
 from kbtf.btf.btf import Btf
-from kbtf.elf.module import located
 from kbtf.elf.parsed import parse_elf, reading
-from kbtf.errors import ElfError, LoaderError
+from kbtf.errors import ElfError, LoaderError, located
 from kbtf.say import counted_is
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from kbtf.btf.kinds import Kind
 from kbtf.btf.split import is_split_btf
 from kbtf.elf.format import ET_REL
 from kbtf.elf.image import ElfImage
-from kbtf.elf.module import located
+from kbtf.errors import located
 from kbtf.files.formats import MODULE_KINDS, MODULE_SUFFIXES, recognise
 from kbtf.files.source import Source
 from kbtf.kernel.base import open_base

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.btf.btf import Btf
 from kbtf.btf.relocate import relocate
-from kbtf.elf.module import located
+from kbtf.errors import located
 
 if TYPE_CHECKING:
     from kbtf.elf.module import Module

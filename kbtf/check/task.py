@@ -9,7 +9,8 @@ from kbtf.btf.base import Base
 from kbtf.check.kernel import kernel_of
 from kbtf.check.rules.insmod import judge_insmod, with_insmod
 from kbtf.check.rules.load import failed, judge
-from kbtf.elf.module import Module, read_module
+from kbtf.elf.files import read_module
+from kbtf.elf.module import Module
 from kbtf.errors import BtfError, KbtfError, MachineError, about, as_kbtf_error
 from kbtf.jobs.shipped_bases import (
     NeedBases,

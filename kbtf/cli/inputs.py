@@ -82,7 +82,7 @@ def _below(folder: str, output: str | None) -> Iterator[Given]:
 
 def _snapshot(folder: str) -> Iterator[Given]:
     """The modules in a copy of /sys/kernel/btf, which also has vmlinux; else KbtfError."""
-    from kbtf.elf.module import is_raw_module
+    from kbtf.elf.files import is_raw_module
 
     names = [n for n in sorted(os.listdir(folder)) if is_raw_module(os.path.join(folder, n))]
     if not names:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf.elf.module import read_file
+from kbtf.elf.files import read_file
 from kbtf.errors import KbtfError
 from kbtf.files.distinct import require_distinct
 from kbtf.files.replace import replace_and_warn

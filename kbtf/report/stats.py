@@ -8,8 +8,9 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.split import is_split_btf
+from kbtf.elf.files import read_unpacked
 from kbtf.elf.image import ElfImage
-from kbtf.elf.module import located, read_unpacked
+from kbtf.errors import located
 from kbtf.say import visible
 
 if TYPE_CHECKING:

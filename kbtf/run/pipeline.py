@@ -7,9 +7,10 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.btf import Btf
+from kbtf.elf.files import map_module, read_file
 from kbtf.elf.image import ElfImage
-from kbtf.elf.module import Module, located, map_module, read_file
-from kbtf.errors import KbtfError, MachineError, PluginError, as_kbtf_error, os_error
+from kbtf.elf.module import Module
+from kbtf.errors import KbtfError, MachineError, PluginError, as_kbtf_error, located, os_error
 from kbtf.files.distinct import require_distinct
 from kbtf.files.formats import MODULE_KINDS, recognise
 from kbtf.files.pieces import Pieces

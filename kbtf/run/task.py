@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kbtf.elf.module import Module, read_module
+from kbtf.elf.files import read_module
+from kbtf.elf.module import Module
 from kbtf.errors import KbtfError, MachineError, UsageError, about, as_kbtf_error
 from kbtf.files.replace_many import Chunk
 from kbtf.hooks.manager import BUILT_IN, Manager, make_manager

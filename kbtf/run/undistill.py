@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbtf.btf.relocate import relocate_with_ids
-from kbtf.elf.module import Module, located, read_module
-from kbtf.errors import BtfIdsError
+from kbtf.elf.files import read_module
+from kbtf.elf.module import Module
+from kbtf.errors import BtfIdsError, located
 from kbtf.files.replace import replace_and_warn
 from kbtf.ids.btf_ids import read_ids
 from kbtf.ids.resolve import ids_mismatch, rewrite_ids

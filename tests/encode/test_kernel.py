@@ -20,7 +20,7 @@ import pytest
 import real
 from hostile import dwarf
 from kbtf import Btf, DwarfError, ElfImage
-from kbtf.elf.module import map_linked
+from kbtf.elf.files import map_linked
 from kbtf.encode.dwarf import encode_kernel
 from kbtf.program import main
 from oracles.build import run

@@ -11,7 +11,7 @@ from kbtf.check.machine.facts import Facts, Memory, examine
 from kbtf.check.machine.installed import module_files
 from kbtf.check.machine.vermagic import held_against, kernel_vermagic
 from kbtf.check.result import BtfFate, Loading
-from kbtf.elf.module import read_file
+from kbtf.elf.files import read_file
 from kbtf.errors import BaseNotFoundError, KbtfError
 from kbtf.findings.boot import BOOT
 from kbtf.findings.finding import Severity

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kbtf.check.result import BtfFate, Loading
 from kbtf.check.rules.load import failed, judge
-from kbtf.elf.module import Module, read_file
+from kbtf.elf.files import read_file
+from kbtf.elf.module import Module
 from kbtf.errors import KbtfError, os_error
 from kbtf.files.replace import replace_file
 from kbtf.kernel import cache

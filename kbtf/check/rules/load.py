@@ -17,8 +17,7 @@ from kbtf.check.rules.ids import judge_ids, plain_lists
 from kbtf.check.rules.names import taken_names
 from kbtf.check.rules.own_copies import judge_copies
 from kbtf.check.uses import embedding, other_uses
-from kbtf.elf.module import located
-from kbtf.errors import BtfError, MisfitError, RelocationError
+from kbtf.errors import BtfError, MisfitError, RelocationError, located
 from kbtf.findings.finding import Finding, Severity
 from kbtf.findings.loading import LOADING
 from kbtf.ids.btf_ids import read_ids, registers_functions

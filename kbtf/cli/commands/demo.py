@@ -12,7 +12,8 @@ import kbtf
 from kbtf.cli.commands.show import describe, print_descriptions
 from kbtf.cli.common import require_place, write_file
 from kbtf.cli.terminal.messages import print_warning
-from kbtf.elf.module import Module, read_file
+from kbtf.elf.files import read_file
+from kbtf.elf.module import Module
 from kbtf.hooks.manager import make_manager
 from kbtf.hooks.options import OptionGroup
 from kbtf.run.base_finder import BaseFinder

@@ -26,7 +26,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from kbtf.btf.distill import distill
     from kbtf.cli.common import write_file
-    from kbtf.elf.module import located
+    from kbtf.errors import located
     from kbtf.files.distinct import require_distinct
     from kbtf.kernel.base import open_base, open_btf
 

@@ -62,7 +62,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kbtf.elf.module import located
+    from kbtf.errors import located
 
     btf = _read(args.file, args.base, cache=not args.no_cache)
     with located(args.file):
@@ -118,8 +118,8 @@ def _kfuncs(path: str) -> set[str]:
     from kbtf.cli.terminal.messages import print_warning
     from kbtf.elf.format import ELF_MAGIC
     from kbtf.elf.image import ElfImage
-    from kbtf.elf.module import Module, located
-    from kbtf.errors import BtfIdsError, ElfError
+    from kbtf.elf.module import Module
+    from kbtf.errors import BtfIdsError, ElfError, located
     from kbtf.files.formats import MODULE_KINDS, recognise
     from kbtf.files.source import Source
 
@@ -137,7 +137,7 @@ def _kfuncs(path: str) -> set[str]:
 
 
 def _read(path: str, base_path: str | None, *, cache: bool) -> Btf:
-    from kbtf.elf.module import located
+    from kbtf.errors import located
     from kbtf.kernel.base import open_base, open_btf
 
     base = open_base(base_path, cache=cache).btf if base_path is not None else None

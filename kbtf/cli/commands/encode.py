@@ -69,8 +69,7 @@ def _more() -> list[str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kbtf.elf.module import located
-    from kbtf.errors import UsageError
+    from kbtf.errors import UsageError, located
     from kbtf.files.distinct import require_distinct
 
     if args.json and args.output is None:
@@ -89,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _encode(args: argparse.Namespace, features: set[str]) -> tuple[Encoded, list[Remark]]:
-    from kbtf.elf.module import Module, map_linked
+    from kbtf.elf.files import map_linked
+    from kbtf.elf.module import Module
     from kbtf.encode.dwarf import PROFILES, encode_kernel, encode_module
     from kbtf.encode.notes import Remark
     from kbtf.errors import UsageError

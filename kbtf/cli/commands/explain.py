@@ -48,7 +48,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from kbtf.check.explain import distilled_form, explain, why_absent
-    from kbtf.elf.module import located
+    from kbtf.errors import located
 
     split = _read(args.module, args.base, cache=not args.no_cache)
     warn_of_unknown_kind(split, args.module, "what only such types refer to is not listed")

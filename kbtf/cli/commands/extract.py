@@ -22,9 +22,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from kbtf.elf.files import read_unpacked
     from kbtf.elf.image import ElfImage
-    from kbtf.elf.module import located, read_unpacked
-    from kbtf.errors import ElfError
+    from kbtf.errors import ElfError, located
     from kbtf.files.distinct import require_distinct
 
     require_distinct([args.output], [args.module])

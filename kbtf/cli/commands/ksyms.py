@@ -79,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
     from kbtf.bpf.object import read_object
     from kbtf.bpf.resolve import Loader
     from kbtf.cli.inputs import find_modules
-    from kbtf.elf.module import Module, located, read_module
+    from kbtf.elf.files import read_module
+    from kbtf.elf.module import Module
+    from kbtf.errors import located
     from kbtf.kernel.base import open_base
 
     bpf = read_object(read_module(args.object), args.object)

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _compile_units(module: Module) -> list[CompileUnit]:
     from kbtf.elf.compile_units import compile_units
-    from kbtf.elf.module import located
+    from kbtf.errors import located
 
     if module.is_raw_btf:
         return []
@@ -100,7 +100,7 @@ def print_descriptions(rows: list[dict[str, Any]]) -> None:
 
 def describe(module: Module) -> dict[str, Any]:
     """The BTF of a module, and the other facts that decide whether it can be used."""
-    from kbtf.elf.module import located
+    from kbtf.errors import located
     from kbtf.ids.btf_ids import read_ids
 
     with located(module.path):

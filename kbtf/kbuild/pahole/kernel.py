@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 from kbtf.btf.layout import add_layout
-from kbtf.elf.module import located, map_linked
+from kbtf.elf.files import map_linked
 from kbtf.encode.dwarf import encode_kernel, has_dwarf
 from kbtf.encode.features import DEFAULT
-from kbtf.errors import DwarfError, MachineError, os_error
+from kbtf.errors import DwarfError, MachineError, located, os_error
 from kbtf.files.helper import run_helper, temporary_directory
 from kbtf.files.replace import replace_and_warn, replace_file
 from kbtf.kbuild.pahole.own import features_of

@@ -40,7 +40,8 @@ def features_of(request: Request, *, is_external: bool) -> frozenset[str]:
 
 def encode(program: str, path: str, base: str, features: frozenset[str]) -> Btf | None:
     """The BTF of the module in a file; None, and a message, if it has no DWARF."""
-    from kbtf.elf.module import Module, located
+    from kbtf.elf.module import Module
+    from kbtf.errors import located
     from kbtf.kernel.base import open_base
     from kbtf.kernel.index_cache import load_index
 
@@ -57,7 +58,8 @@ def encode(program: str, path: str, base: str, features: frozenset[str]) -> Btf 
 
 def add_section(path: str, btf: Btf) -> None:
     """Add plain split BTF to a module of the kernel tree, as pahole does."""
-    from kbtf.elf.module import Module, located
+    from kbtf.elf.module import Module
+    from kbtf.errors import located
 
     module = Module.open(path)
     with located(path):

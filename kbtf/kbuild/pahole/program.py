@@ -160,9 +160,9 @@ def _is_external(request: Request) -> bool | None:
     """
     if not request.encode or not request.base or not request.file:
         return None
+    from kbtf.elf.files import map_module
     from kbtf.elf.format import ET_REL
     from kbtf.elf.image import ElfImage
-    from kbtf.elf.module import map_module
 
     try:
         image = ElfImage(map_module(request.file))
@@ -225,7 +225,8 @@ def _run_pahole(pahole: str, request: Request, version: tuple[int, int], folder:
 def _embed(path: str, encoded: bytes, base: str) -> None:
     """Phases 1, 2 and 4; the program that Kbuild calls next resolves ids."""
     from kbtf.btf.btf import Btf
-    from kbtf.elf.module import Module, located
+    from kbtf.elf.module import Module
+    from kbtf.errors import located
     from kbtf.files.replace import replace_and_warn
     from kbtf.ids.btf_ids import read_ids
     from kbtf.kbuild.phases import Phases

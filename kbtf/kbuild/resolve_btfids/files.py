@@ -123,7 +123,8 @@ def _distilled(btf: Btf, base_path: str, data: bytes, options: Options) -> tuple
     Kbuild requested it, so neither the kernel nor the module is checked; but BTF that could not be
     relocated even to its own kernel stays plain split BTF.
     """
-    from kbtf.elf.module import Module, located
+    from kbtf.elf.module import Module
+    from kbtf.errors import located
     from kbtf.kbuild.phases import Phases
     from kbtf.run.phases import AFTER_LINK, DISTILL, EMBED_SECTIONS
 
