@@ -211,11 +211,9 @@ class Btf:
     __slots__ = ("_ends", "_large", "_many", "base", "data", "index", "lookup", "results")
 
     def __init__(self, data: Data, base: Btf | None = None) -> None:
-        if not memoryview(data).readonly:
-            data = bytes(data)  # it is checked only once
         self.index: Index = Index(data, base.index if base is not None else None)
         self.base = base
-        self.data = data
+        self.data: Data = self.index.data
         self._ends: dict[frozenset[Kind], dict[int, int]] = {}
         self._large: dict[int, Record] = {}
         self._many: dict[bytes, list[int]] = {}

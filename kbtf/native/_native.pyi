@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """The C core (native/python/)."""
 
+from mmap import mmap
 from typing import NamedTuple
 
 from typing_extensions import Buffer
@@ -16,6 +17,8 @@ class Index:
     """
 
     def __new__(cls, data: Buffer, base: Index | None = None) -> Index: ...
+    data: bytes | memoryview | mmap
+    """The object that has the blob: the one that was given, or the copy."""
     start_id: int
     end_id: int
     start_str: int

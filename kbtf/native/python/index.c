@@ -170,7 +170,14 @@ static PyObject *get_foreign(PyObject *self, void *closure)
 	return PyBool_FromLong(((Index *)self)->btf.foreign);
 }
 
+static PyObject *get_data(PyObject *self, void *closure)
+{
+	(void)closure;
+	return Py_NewRef(((Index *)self)->data.obj);
+}
+
 static PyGetSetDef index_getset[] = {
+	{"data", get_data, NULL, NULL, NULL},
 	{"start_id", get_start_id, NULL, NULL, NULL},
 	{"end_id", get_end_id, NULL, NULL, NULL},
 	{"start_str", get_start_str, NULL, NULL, NULL},
