@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kbtf.bpf.kfuncs import GroupKind, kfunc_groups, read_kfuncs, tagged_kfuncs
 from kbtf.btf.kinds import Kind
 from kbtf.btf.split import is_split_btf
-from kbtf.elf.format import ET_REL
+from kbtf.elf.format import ELF_MAGIC, ET_REL
 from kbtf.elf.image import ElfImage
 from kbtf.errors import located
 from kbtf.files.formats import MODULE_KINDS, MODULE_SUFFIXES, recognise
@@ -84,7 +84,7 @@ def _of_tags(btf: Btf) -> dict[str, Offer]:
 
 def _groups(path: str, btf: Btf) -> list[Group]:
     with Source(path) as source, located(path):
-        if source.data[:4] != b"\x7fELF":
+        if source.data[:4] != ELF_MAGIC:
             return []
         return kfunc_groups(ElfImage(source.data), btf)
 
@@ -138,6 +138,6 @@ def is_kernel(path: str) -> bool:
             from kbtf.files.compression import unpack
 
             data = unpack(data)
-        if data[:4] != b"\x7fELF":
+        if data[:4] != ELF_MAGIC:
             return not is_split_btf(data)
         return ElfImage(data).type != ET_REL

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.elf.elffile import ELFFile
 
+from kbtf.elf.format import ELF_MAGIC
 from kbtf.errors import ElfError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def parse_elf(data: Data) -> ELFFile:
     blob = bytes(data)
     if not blob:
         raise ElfError("is empty")
-    if blob[:4] != b"\x7fELF":
+    if blob[:4] != ELF_MAGIC:
         raise ElfError("is not an ELF file")
     with reading():
         elf = ELFFile(io.BytesIO(blob))

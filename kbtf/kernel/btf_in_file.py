@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.btf import Btf
-from kbtf.elf.format import ET_REL, SHT_NOBITS
+from kbtf.elf.format import ELF_MAGIC, ET_REL, SHT_NOBITS
 from kbtf.elf.image import ElfImage
 from kbtf.errors import BaseError, ElfError, KbtfError, MachineError
 from kbtf.files.source import scratch_files
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from kbtf.kernel.boot_image import Payload
 
 _BTF_STARTS = (b"\x9f\xeb\x01", b"\xeb\x9f\x01")
-_ELF_START = b"\x7fELF"
 _MAX_UNPACKED = 64  # pieces of possible compressed data in a file without offsets
 _ANY_BTF, _MAX_BTF_RATIO = 2 << 20, 6
 """Bytes, and how much larger than the file: xz shrinks a kernel's BTF to a quarter."""
@@ -53,7 +52,7 @@ class Found(NamedTuple):
 def btf_in_place(data: mmap.mmap | bytes, wanted: Wanted) -> Found | None:
     """The BTF of an ELF file or of raw BTF; None if the file is neither or may hold a kernel."""
     head = data[:4]
-    if head == _ELF_START:
+    if head == ELF_MAGIC:
         return _in_elf(data, wanted)
     if head.startswith(_BTF_STARTS):
         blob = memoryview(data)
@@ -137,7 +136,7 @@ def _unpacked(source: Source, payload: Payload, budget: Budget, folder: str | No
 def _in_flat(data: mmap.mmap | bytes) -> Found | None:
     from kbtf.kernel.flat_image import find_btf
 
-    if data[:4] == _ELF_START:
+    if data[:4] == ELF_MAGIC:
         return None  # without .BTF: other BTF in it is not the kernel's
     found = find_btf(data)
     return None if found is None else Found(*found, banner_release(data))
