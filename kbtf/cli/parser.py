@@ -106,7 +106,7 @@ class _Parser(argparse.ArgumentParser):
 
     def _refuse_empty(self, parsed: argparse.Namespace) -> None:
         """Refuse ``--option ""``, in scripts the sign of a variable that is not set."""
-        for action in self._actions:
+        for action in arguments_of(self):
             value = getattr(parsed, action.dest, None)
             values = value if isinstance(value, list) else [value]
             if "" in values and value != action.default:
