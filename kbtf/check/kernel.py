@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.rules import rules_of
 from kbtf.errors import BaseNotFoundError, KbtfError
+from kbtf.files.paths import is_below
 from kbtf.files.small import text_if_readable
 from kbtf.kernel.base import open_base
 from kbtf.kernel.features import module_btf_support
-from kbtf.kernel.find import find_base, is_below
+from kbtf.kernel.find import find_base
 
 if TYPE_CHECKING:
     from kbtf.btf.base import Base

@@ -69,8 +69,9 @@ def _below(folder: str, output: str | None) -> Iterator[Given]:
     found = False
     left_out = output and os.path.realpath(output)
     for place, folders, names in os.walk(folder):
-        here = os.path.realpath(place)
-        folders[:] = sorted(name for name in folders if os.path.join(here, name) != left_out)
+        folders.sort()
+        if left_out and os.path.realpath(place) == os.path.dirname(left_out):
+            folders[:] = [name for name in folders if name != os.path.basename(left_out)]
         for name in sorted(names):
             if name.endswith(MODULE_SUFFIXES):
                 found = True

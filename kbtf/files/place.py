@@ -18,7 +18,7 @@ from typing import NamedTuple
 from kbtf.errors import KbtfError, MachineError, os_error, reason
 
 _PATH_ONLY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_MOST_LINKS = 40  # as in the kernel: MAXSYMLINKS
+MOST_LINKS = 40  # as in the kernel: MAXSYMLINKS
 _SHARED = stat.S_ISVTX | stat.S_IWOTH
 
 
@@ -121,7 +121,7 @@ class _Walk:
     def _follow(self, link: int, part: str) -> None:
         try:
             self._links += 1
-            if self._links > _MOST_LINKS:
+            if self._links > MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             self._require_followable(os.fstat(link), part)
             target = os.readlink("", dir_fd=link)

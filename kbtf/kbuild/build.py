@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.elf.files import read_file
 from kbtf.errors import KbtfError
-from kbtf.files.distinct import require_distinct
+from kbtf.files.paths import is_below, require_distinct
 from kbtf.files.replace import replace_and_warn
 from kbtf.kbuild.make import (
     NO_BTF,
     Make,
     builds_modules,
     built_modules,
-    is_inside,
     linked_modules,
     output_directory,
     require_known,
@@ -133,7 +132,7 @@ class Build:
         linked = self._linked(targets)
         if not linked and not single_modules(targets):
             linked = linked_modules(self._output)
-        linked = [path for path in linked if is_inside(self._output, path)]
+        linked = [path for path in linked if is_below(self._output, path)]
         bases: list[str] | None = []
         if self.request.raw:
             drop_stamp(self._output)
@@ -180,7 +179,7 @@ class Build:
 
     def _require_inside(self, modules: list[str]) -> None:
         for path in modules:
-            if not is_inside(self._output, path):
+            if not is_below(self._output, path):
                 raise KbtfError(
                     f"is outside {self._output}, the directory being built",
                     file=path,

@@ -160,12 +160,6 @@ def _only_says(arguments: Iterable[str], makeflags: str) -> bool:
     return False
 
 
-def is_inside(folder: str, path: str) -> bool:
-    """Whether *path*, links resolved, is *folder* or below it: nothing else may be touched."""
-    root = os.path.realpath(folder)
-    return os.path.commonpath((root, os.path.realpath(path))) == root
-
-
 def variable(name: str, variables: Iterable[str]) -> str | None:
     """The value of *name* on make's command line: in *variables*, or on that of an outer make."""
     # After " -- " in MAKEFLAGS are the variables of an outer make, with spaces escaped.
@@ -205,7 +199,7 @@ def object_directory(kdir: str, variables: Iterable[str]) -> str:
 def built_modules(folder: str, targets: Iterable[str] = ()) -> list[str]:
     """The modules that Kbuild built in *folder*, or those of them that *targets* name.
 
-    ``modules.order`` of a copied directory names the modules of the original: see `is_inside`.
+    ``modules.order`` of a copied directory names the modules of the original: see `is_below`.
     """
     single = [os.path.join(folder, target) for target in single_modules(targets)]
     if single:

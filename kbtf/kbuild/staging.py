@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kbtf.errors import KbtfError, UsageError, os_error
-from kbtf.kbuild.make import is_inside
+from kbtf.files.paths import is_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def stage(source: str, work: str) -> None:
         _drop_stale(source, work, wanted)
         for name, target in wanted.items():
             path = os.path.join(work, name)
-            if not is_inside(work, os.path.dirname(path)):
+            if not is_below(work, os.path.dirname(path)):
                 raise KbtfError(f"leads out of {work}", file=os.path.dirname(path))
             _link(path, target)
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.btf.base import Base
 from kbtf.errors import BaseError, BaseNotFoundError, KbtfError, os_error
+from kbtf.files.paths import is_below
 from kbtf.kernel.base import open_base
 from kbtf.kernel.release import is_release
 
@@ -30,7 +31,6 @@ _PLACES = (
     "lib/modules/{}/vmlinux.unstripped",
     "lib/modules/{}/kernel",
 )
-_MOST_LINKS = 40  # as the kernel follows
 _RUNNING = "sys/kernel/btf/vmlinux"
 _BTF_MODULE = "btf_vmlinux.ko*"
 """With CONFIG_DEBUG_INFO_BTF=m, the kernel's BTF is in a module among the others."""
@@ -115,35 +115,6 @@ def require_directory(path: str) -> None:
         raise os_error(error, path) from error
     if not is_directory:
         raise KbtfError("is not a directory", file=path)
-
-
-def is_below(root: str, path: str) -> bool:
-    """Whether *path* is in the system below *root*: a link there may lead to this machine's."""
-    top = os.path.realpath(root)
-    return os.path.commonpath((top, os.path.realpath(path))) == top
-
-
-def within(root: str, path: str) -> str:
-    """The file that *path* is in the system below *root*, where absolute links start at *root*.
-
-    KbtfError if its links go round in circles.
-    """
-    if is_below(root, path):
-        return path
-    rest = os.path.relpath(path, root).split(os.sep)[::-1]
-    found: list[str] = []
-    links = 0
-    while rest:
-        found.append(rest.pop())
-        here = os.path.join(root, *found)
-        if not os.path.islink(here):
-            continue
-        links += 1
-        if links > _MOST_LINKS:
-            raise KbtfError(f"leads out of {root}", file=path)
-        target = os.path.normpath(os.path.join("/", *found[:-1], os.readlink(here)))
-        found, rest = [], [*rest, *target.split(os.sep)[:0:-1]]
-    return os.path.join(root, *found)
 
 
 def _distinct(paths: list[str]) -> list[str]:

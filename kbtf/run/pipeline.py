@@ -11,8 +11,8 @@ from kbtf.elf.files import map_module, read_file
 from kbtf.elf.image import ElfImage
 from kbtf.elf.module import Module
 from kbtf.errors import KbtfError, MachineError, PluginError, as_kbtf_error, located, os_error
-from kbtf.files.distinct import require_distinct
 from kbtf.files.formats import MODULE_KINDS, recognise
+from kbtf.files.paths import require_distinct
 from kbtf.files.pieces import Pieces
 from kbtf.files.replace import Written, replace_file
 from kbtf.hooks.output import Output
@@ -118,11 +118,12 @@ def pass_through(
         manager.call(FINISH.hook, output=result, config=config)
         if result.content != finished:
             _check_finished(result.data, path, manager)
-    if result.content != original:
+    unchanged = result.content == original
+    if not unchanged:
         module.require_unsigned(strip=strip)
     compression = _compression_of(output, module)
     # Unchanged data is not compressed again: another compressor's bytes would differ.
-    is_same = result.content == original and compression == module.compression
+    is_same = unchanged and compression == module.compression
     data = Pieces([raw]) if is_same else pack(result.content, compression)
     return Passed(data, _outcome(module, output, "skipped" if module.skipped else "done"))
 
@@ -130,7 +131,8 @@ def pass_through(
 def write_out(passed: Passed, config: Config, write: Write = replace_file) -> Outcome:
     """Write the result, except in a dry run; KbtfError leaves the file unchanged."""
     data, outcome = passed
-    if outcome.output != outcome.module:  # the module with the kernel's BTF may be its own base
+    # the module with the kernel's BTF may be its own base
+    if outcome.output != outcome.module and os.path.lexists(outcome.output):
         require_distinct([outcome.output], [outcome.base])
     if config["dry-run"]:
         written = Written(not _holds(outcome.output, data), [])

@@ -13,9 +13,10 @@ from kbtf.check.machine.vermagic import held_against, kernel_vermagic
 from kbtf.check.result import BtfFate, Loading
 from kbtf.elf.files import read_file
 from kbtf.errors import BaseNotFoundError, KbtfError
+from kbtf.files.paths import within
 from kbtf.findings.boot import BOOT
 from kbtf.findings.finding import Severity
-from kbtf.kernel.find import find_base, within
+from kbtf.kernel.find import find_base
 from kbtf.kernel.initramfs import early_modules
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from kbtf.errors import KbtfError
 from kbtf.files.formats import MODULE_SUFFIXES
+from kbtf.files.paths import within
 from kbtf.files.small import text_if_readable
-from kbtf.kernel.find import within
 from kbtf.kernel.release import is_release
 
 _MODULES = ("lib/modules", "usr/lib/modules")

@@ -58,7 +58,7 @@ def _show(args: argparse.Namespace) -> int:
 
     from kbtf.cli.common import write_file
     from kbtf.cli.terminal.messages import print_warning
-    from kbtf.files.distinct import require_distinct
+    from kbtf.files.paths import require_distinct
     from kbtf.kernel.base import open_base
     from kbtf.kernel.find import find_base
 

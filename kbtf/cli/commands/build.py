@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kbtf.cli.terminal.outcomes import print_outcome, run_each
 from kbtf.errors import UsageError
-from kbtf.files.distinct import require_distinct
+from kbtf.files.paths import require_distinct
 from kbtf.hooks.options import Config
 from kbtf.kbuild.build import Build, Request
 from kbtf.kbuild.kdir import default_kdir, require_kdir

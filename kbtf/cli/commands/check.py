@@ -117,7 +117,7 @@ def _check_all(
     from kbtf.check.task import CheckModules
     from kbtf.cli.terminal.messages import print_warning
     from kbtf.cli.terminal.progress import progress
-    from kbtf.files.distinct import require_distinct
+    from kbtf.files.paths import require_distinct
     from kbtf.jobs.run import Jobs, run_task, size_of
     from kbtf.say import complain_of_traceback
 
@@ -146,7 +146,7 @@ def _report(results: list[Result], args: argparse.Namespace) -> None:
 
     if args.html:
         from kbtf.cli.common import write_file
-        from kbtf.files.distinct import require_distinct
+        from kbtf.files.paths import require_distinct
         from kbtf.report import html
 
         require_distinct([args.html], [result.source for result in results])  # found for modules

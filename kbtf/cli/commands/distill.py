@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from kbtf.btf.distill import distill
     from kbtf.cli.common import write_file
     from kbtf.errors import located
-    from kbtf.files.distinct import require_distinct
+    from kbtf.files.paths import require_distinct
     from kbtf.kernel.base import open_base, open_btf
 
     require_distinct([args.out_base, args.out_split], [args.base, args.split])

@@ -70,7 +70,7 @@ def _more() -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     from kbtf.errors import UsageError, located
-    from kbtf.files.distinct import require_distinct
+    from kbtf.files.paths import require_distinct
 
     if args.json and args.output is None:
         raise UsageError("--json prints a document; name a file for the BTF with -o")
@@ -93,7 +93,7 @@ def _encode(args: argparse.Namespace, features: set[str]) -> tuple[Encoded, list
     from kbtf.encode.dwarf import PROFILES, encode_kernel, encode_module
     from kbtf.encode.notes import Remark
     from kbtf.errors import UsageError
-    from kbtf.files.distinct import require_distinct
+    from kbtf.files.paths import require_distinct
     from kbtf.kernel.find import base_of
     from kbtf.kernel.index_cache import load_index
 

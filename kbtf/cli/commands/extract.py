@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from kbtf.elf.files import read_unpacked
     from kbtf.elf.image import ElfImage
     from kbtf.errors import ElfError, located
-    from kbtf.files.distinct import require_distinct
+    from kbtf.files.paths import require_distinct
 
     require_distinct([args.output], [args.module])
     with located(args.module):

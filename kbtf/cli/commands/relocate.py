@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from kbtf.btf.relocate import relocate
     from kbtf.cli.common import write_file
     from kbtf.errors import located
-    from kbtf.files.distinct import require_distinct
+    from kbtf.files.paths import require_distinct
     from kbtf.kernel.base import open_base, open_btf
 
     require_distinct([args.output], [args.target, args.base, args.split])

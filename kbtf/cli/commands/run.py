@@ -10,7 +10,7 @@ from kbtf.cli.common import require_place
 from kbtf.cli.inputs import add_modules, find_modules
 from kbtf.cli.terminal.outcomes import print_outcome, run_each
 from kbtf.errors import UsageError
-from kbtf.files.distinct import require_distinct
+from kbtf.files.paths import require_distinct
 from kbtf.run.options import add_run_options
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def run(parsed: argparse.Namespace, session: Session) -> int:
         new = [output for path, output in pairs if not _is_same(path, output)]
         inputs = [config["base"], *config.files, *(path for path, _ in pairs)]
         require_distinct([*new, parsed.depfile], inputs)
-    for _, output in () if config["dry-run"] or not parsed.output else pairs:
-        if output != parsed.output:
-            os.makedirs(os.path.dirname(output), exist_ok=True)
+    if parsed.output and not config["dry-run"]:
+        for folder in {os.path.dirname(output) for _, output in pairs if output != parsed.output}:
+            os.makedirs(folder, exist_ok=True)
     outcomes = []
     for outcome in run_each(pairs, manager, config, debug=parsed.debug):
         outcomes.append(outcome)
@@ -92,7 +92,7 @@ def run(parsed: argparse.Namespace, session: Session) -> int:
 
 
 def _is_same(path: str, output: str) -> bool:
-    return os.path.realpath(path) == os.path.realpath(output)
+    return os.path.lexists(output) and os.path.realpath(path) == os.path.realpath(output)
 
 
 def _with_outputs(words: list[str], output: str | None) -> list[tuple[str, str]]:

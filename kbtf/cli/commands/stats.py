@@ -30,7 +30,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kbtf.files.distinct import require_distinct
+    from kbtf.files.paths import require_distinct
     from kbtf.report import stats
 
     sizes: list[ModuleSize] = []

@@ -34,7 +34,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from kbtf.errors import UsageError
-    from kbtf.files.distinct import require_distinct
+    from kbtf.files.paths import require_distinct
     from kbtf.kernel.base import open_btf
     from kbtf.run.undistill import undistill
 
