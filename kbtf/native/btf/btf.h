@@ -293,8 +293,8 @@ struct base_index;
 
 /*
  * Move split BTF, whose blob is `data`, from its distilled base onto a target, whose index saves the
- * hash of its names and may be NULL.  On error, `out->failure` has a reason if the bases do not fit; if
- * not, `err` says what is wrong.
+ * hash of its names; NULL if there is none, or if it has no names.  On error, `out->failure` has a
+ * reason if the bases do not fit; if not, `err` says what is wrong.
  */
 int btf_relocate(const struct btf *split, const uint8_t *data, size_t length, struct btf *target,
 		 const struct base_index *index, struct relocated *out, struct btf_error *err);

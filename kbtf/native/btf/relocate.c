@@ -385,13 +385,11 @@ static int relocator_init(struct relocator *r, struct relocated *out, struct btf
 int btf_relocate(const struct btf *split, const uint8_t *data, size_t length, struct btf *target,
 		 const struct base_index *index, struct relocated *out, struct btf_error *err)
 {
-	struct relocator r = {.split = split, .dist = split->base, .target = target};
+	struct relocator r = {.split = split, .dist = split->base, .target = target, .index = index};
 	int failed;
 
 	memset(out, 0, sizeof(*out));
-	if (index && index->nr_named)
-		r.index = index;
-	if (check_input(split, target, err) || (!r.index && btf_name_index(target, err)))
+	if (check_input(split, target, err) || (!index && btf_name_index(target, err)))
 		return -1;
 	failed = relocator_init(&r, out, err);
 	if (!failed) {

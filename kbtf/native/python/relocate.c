@@ -85,9 +85,11 @@ PyObject *relocate(PyObject *module, PyObject *args)
 		index = base_index_for(state, names, target);
 		if (!index)
 			return NULL;
+		if (!index->nr_named)
+			index = NULL;
 	}
-	/* Without an index, the names of the target are hashed, in the target. */
-	if (!(index && index->nr_named) && btf_name_index(&to->btf, &err))
+	/* Without an index, the names of the target are hashed, in the target: not while others run. */
+	if (!index && btf_name_index(&to->btf, &err))
 		return raise_btf_error(state, &err);
 	Py_BEGIN_ALLOW_THREADS
 	failed = btf_relocate(&from->btf, from->data.buf, (size_t)from->data.len, &to->btf, index,
