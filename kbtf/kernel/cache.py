@@ -4,8 +4,8 @@
 An entry is raw BTF in a file named ``<key>_<checksum>_<release>.btf``.  The key identifies one
 state of the source file; the checksum is that of the contents and is verified at each use.  It only
 reveals damage, because nobody else can write here; an entry that is named by its contents has their
-sha256.  A file's modification time is that of its last use.  Failures here only cost time: no
-function raises an OSError.
+sha256.  A file's modification time is that of its last use, to the minute.  Failures here only cost
+time: no function raises an OSError.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+import time
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from kbtf.files.checksum import checksum
 
 MAX_ENTRIES = 32
 MAX_BYTES = 512 << 20
+_JUST_NOW = 60  # seconds
 _STALE_AFTER = 3600  # seconds; the longest life of a temporary file
 _VERSION = "2"  # of the format of entries
 _CONTENTS = "contents"  # the key of entries that do not come from a file
@@ -97,7 +99,7 @@ def _mapped(path: str) -> mmap.mmap | None:
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
             return None
         data = mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
-        _mark_used(fd)
+        _mark_used(fd, found.st_mtime)
     except (OSError, ValueError):
         return None
     finally:
@@ -119,7 +121,10 @@ def look_up_contents(digest: str, folder: str) -> Entry | None:
     return Entry(data, path, None)
 
 
-def _mark_used(fd: int) -> None:
+def _mark_used(fd: int, last: float) -> None:
+    """Record a use, unless there was one just now: a disk that writes may keep this waiting."""
+    if 0 <= time.time() - last < _JUST_NOW:
+        return
     with suppress(OSError):  # a read-only file system: nothing can be dropped there either
         os.utime(fd)
 
