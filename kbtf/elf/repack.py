@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause
 """Write a relocatable ELF file without gaps, as small as objcopy would.
 
-Only the section headers refer to offsets in such a file, so sections may move.  Sections that move
+Only the section headers refer to offsets in such a file, so sections may move.  Those that move
 together are one piece of the old file and are not copied.
 """
 
@@ -63,8 +63,8 @@ def repacked(
     # Aligned if that costs nothing: objcopy does not align sections that it adds.
     layouts = [
         _place(elf, order, align)
-        for order in _orders(elf, sections)
         for align in ((_ALIGN_OF_NEW, 1) if new else (1,))
+        for order in _orders(elf, sections)
     ]
     placed, end = min(layouts, key=lambda layout: layout[1])  # of equal ones the first
     for section in placed:
@@ -91,11 +91,12 @@ def _name_table(elf: Elf, sections: list[Section], contents: dict[int, bytes]) -
 
 
 def _orders(elf: Elf, sections: list[Section]) -> Iterator[list[Section]]:
-    """Possible orders of the sections: as in the file, and by number.
+    """Possible orders of the sections, the best one first.
 
-    New sections come before the symbols, and relocations follow everything but the names: they are
-    aligned, so elsewhere they would cost padding.  The order by number is that of objcopy; it is
-    smaller if the linker did not lay out sections by number, as with lld.
+    New sections follow everything but the names of sections, so that the others stay in place; or
+    they come before the symbols, with the others as in the file, or by number.  Relocations follow
+    other sections: they are aligned, so elsewhere they would cost padding.  The order by number is
+    that of objcopy; it is smaller if the linker did not lay out sections by number, as with lld.
     """
     symbols = next((s for s in elf.sections if s.type == SHT_SYMTAB), None)
     ends = len(elf.data), len(elf.sections)
@@ -107,6 +108,9 @@ def _orders(elf: Elf, sections: list[Section]) -> Iterator[list[Section]]:
     def is_new(s: Section) -> bool:
         return s.number >= len(elf.sections)
 
+    def in_place(s: Section) -> tuple[int, int, bool, int]:
+        return 2 * group(s) + 3 * is_new(s), s.offset, bool(s.size), s.number
+
     def in_file(s: Section) -> tuple[int, int, int, int]:
         if is_new(s):
             return group(s), before[0], 0, s.number
@@ -115,8 +119,8 @@ def _orders(elf: Elf, sections: list[Section]) -> Iterator[list[Section]]:
     def by_number(s: Section) -> tuple[int, int, int, int]:
         return group(s), before[1] if is_new(s) else s.number, int(not is_new(s)), s.number
 
-    yield sorted(sections[1:], key=in_file)
-    yield sorted(sections[1:], key=by_number)
+    for key in (in_place, in_file, by_number):
+        yield sorted(sections[1:], key=key)
 
 
 def _place(elf: Elf, order: list[Section], align_of_new: int) -> tuple[list[Section], int]:

@@ -32,13 +32,13 @@ COMPILERS = {
 SIZES = (0, 1, 2, 3, 5, 8, 4097)
 
 
-def compiled(folder: Path, compiler: str) -> Path | None:
-    """The source, compiled in *folder*; None if the compiler is not here."""
+def compiled(folder: Path, compiler: str, source: str = SOURCE) -> Path | None:
+    """*source*, compiled in *folder*; None if the compiler is not here."""
     command = COMPILERS[compiler]
     needed = [command[0], *(["ld.lld"] if "-fuse-ld=lld" in command else [])]
     if not all(map(shutil.which, needed)):
         return None
-    (folder / "a.c").write_text(SOURCE)
+    (folder / "a.c").write_text(source)
     out = folder / f"{compiler.replace(' ', '')}.o"
     subprocess.run([*command, folder / "a.c", "-o", out], check=True, cwd=folder)
     return out
@@ -150,3 +150,22 @@ def test_real_modules_are_no_larger_than_with_objcopy(tmp_path: Path) -> None:
         source.write_bytes(module.to_bytes())
         btf = module.image.data(".BTF") or b""
         check(source, {".BTF": btf + bytes(99), ".BTF.base": btf[:777]}, tmp_path)
+
+
+def test_sections_stay_in_place_if_that_costs_nothing(tmp_path: Path) -> None:
+    """So that most of a large file can be written while it is encoded."""
+    source = compiled(tmp_path, "ld -r")
+    if source is None:
+        pytest.skip("no gcc")
+    old = ElfImage(source.read_bytes())
+    in_place = 0
+    for size in range(64):
+        check(source, {".BTF": b"b" * 400, ".BTF.base": b"a" * size}, tmp_path)
+        new = ElfImage((tmp_path / "ours").read_bytes())
+        pairs = zip(old.sections, new.sections, strict=False)
+        in_place += all(
+            (before.offset, before.size) == (after.offset, after.size)
+            for before, after in pairs
+            if before.name != ".shstrtab"
+        )
+    assert in_place > 32
