@@ -13,6 +13,8 @@ from kbtf.native._native import start_flush
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from kbtf.files.ahead import Ahead
+
     Data = bytes | bytearray | memoryview | mmap.mmap
 
 _CHUNK = 1 << 20
@@ -82,14 +84,20 @@ class Pieces:
             self.give_back()
         return True
 
-    def write_to(self, file: int) -> None:
-        """Write them to an open file."""
-        for part in self.parts:
+    def write_to(self, file: int, ahead: Ahead | None = None) -> None:
+        """Write them to an open file, except what was written there *ahead*."""
+        for at, part in zip(self._starts, self.parts, strict=True):
+            if ahead:
+                done = ahead.skip(part, at)
+                os.lseek(file, at + done, os.SEEK_SET)
+                part = part[done:]
             while part:
                 part = part[os.write(file, part[:_CHUNK]) :]
                 self.give_back()
                 if part:
                     start_flush(file)  # the disk works meanwhile
+        if ahead:
+            os.ftruncate(file, len(self))
 
     def to_bytes(self) -> bytes:
         """All of them as one buffer; not copied if there is only one."""

@@ -127,6 +127,9 @@ class Relocated(NamedTuple):
 def relocate(split: Index, target: Index, names: BaseIndex | None = None, /) -> Relocated:
     """The split on *target*, whose types are hashed by name without its index *names*."""
 
+def offset_in(whole: Buffer, part: Buffer, /) -> int | None:
+    """Where *part* starts in *whole*; None if it is not a view of it."""
+
 def start_flush(fd: int, /) -> None:
     """Let the disk begin to write what an open file holds; errors show when it is flushed."""
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from kbtf.errors import KbtfError, MachineError, PluginError, as_kbtf_error, loc
 from kbtf.files.formats import MODULE_KINDS, recognise
 from kbtf.files.paths import require_distinct
 from kbtf.files.pieces import Pieces
-from kbtf.files.replace import Written, replace_file
+from kbtf.files.replace import Replacement, Written, replace_file
 from kbtf.hooks.output import Output
 from kbtf.ids.btf_ids import read_ids
 from kbtf.run.base_finder import find_base
@@ -22,11 +23,9 @@ from kbtf.run.outcome import Outcome, Size, failed
 from kbtf.run.phases import FINISH, MODULE_PHASES
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Callable
     from typing import Protocol
 
-    from kbtf.btf.base import Base
     from kbtf.hooks.manager import Manager
     from kbtf.hooks.options import Config
     from kbtf.run.base_finder import BaseFinder
@@ -34,9 +33,7 @@ if TYPE_CHECKING:
     class Write(Protocol):
         """The function that replaces a file: `replace_file`, or the one for many files."""
 
-        def __call__(
-            self, path: str, data: bytes | Pieces, *, like: str | None = None
-        ) -> Written: ...
+        def __call__(self, path: str, data: bytes | Pieces, *, like: str) -> Written: ...
 
 
 class Passed(NamedTuple):
@@ -53,18 +50,31 @@ def run_module(
     manager: Manager,
     config: Config,
     bases: BaseFinder,
-    write: Write = replace_file,
+    write: Write | None = None,
 ) -> Outcome:
     """Run all phases on the module *path* and *write* the result to *output*.
 
     KbtfError leaves both files as they were.
     """
+    raw = map_module(path)
+    module = Module(raw, path, find_base=lambda it: find_base(it, manager, config, bases))
+    kept = None if write or config["dry-run"] else _kept(module, raw, output)
+    if kept is None:
+        passed = pass_through(module, raw, output, manager, config)
+        return write_out(passed, config, write or replace_file)
+    with Replacement(output) as replacement:
+        replacement.begin(kept)
+        passed = pass_through(module, raw, output, manager, config)
+        return write_out(
+            passed, config, lambda _, data, *, like: replacement.write(data, like=like)
+        )
 
-    def find(module: Module) -> Base:
-        return find_base(module, manager, config, bases)
 
-    passed = pass_through(map_module(path), path, output, manager, config, find)
-    return write_out(passed, config, write)
+def _kept(module: Module, raw: bytes | mmap.mmap, output: str) -> mmap.mmap | None:
+    """The bytes of a large module that is to be encoded, which only adds to them; or None."""
+    if not isinstance(raw, mmap.mmap) or _compression_of(output, module):
+        return None
+    return None if module.has_btf or not module.image.section(".debug_info") else raw
 
 
 def run_one(
@@ -74,7 +84,7 @@ def run_one(
     config: Config,
     bases: BaseFinder,
     on_error: Callable[[], None] | None = None,
-    write: Write = replace_file,
+    write: Write | None = None,
 ) -> Outcome:
     """The same as `run_module`, but an error becomes the outcome.
 
@@ -92,15 +102,10 @@ def run_one(
 
 
 def pass_through(
-    raw: bytes | mmap.mmap,
-    path: str,
-    output: str,
-    manager: Manager,
-    config: Config,
-    find: Callable[[Module], Base],
+    module: Module, raw: bytes | mmap.mmap, output: str, manager: Manager, config: Config
 ) -> Passed:
-    """The result of the phases for the module *raw*; no file is read or written."""
-    module = Module(raw, path, find_base=find)
+    """The result of the phases for *module*, whose file is *raw*; no file is read or written."""
+    path = module.path
     original = module.to_pieces()
     strip = config["strip-signature"] or config.signs
     # A finished module may stay unchanged, including its signature.
@@ -128,7 +133,7 @@ def pass_through(
     return Passed(data, _outcome(module, output, "skipped" if module.skipped else "done"))
 
 
-def write_out(passed: Passed, config: Config, write: Write = replace_file) -> Outcome:
+def write_out(passed: Passed, config: Config, write: Write) -> Outcome:
     """Write the result, except in a dry run; KbtfError leaves the file unchanged."""
     data, outcome = passed
     # the module with the kernel's BTF may be its own base

@@ -218,7 +218,8 @@ def _process(sent: Sent, base: Base | KbtfError | None, manager: Manager, config
         module.warnings.extend(sent.warnings)
         return base
 
-    passed = pass_through(sent.data, sent.path, sent.output, manager, config, find)
+    module = Module(sent.data, sent.path, find_base=find)
+    passed = pass_through(module, sent.data, sent.output, manager, config)
     # views of the received data cannot be sent
     return (
         passed if isinstance(passed.data, bytes) else passed._replace(data=passed.data.to_bytes())

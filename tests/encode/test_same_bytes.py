@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,6 +40,41 @@ def test_jobs_and_directories_do_not_matter(tmp_path: Path) -> None:
     one = encoded_by_run(tmp_path / "one", "-j1")
     assert all(Module.open(str(tmp_path / "one" / name)).has_btf for name in one)
     assert encoded_by_run(tmp_path / "another" / "directory", "-j3") == one
+
+
+def test_a_large_module_alone_and_with_others(tmp_path: Path) -> None:
+    """Alone, its unchanged bytes are written while it is encoded."""
+    image = ElfImage(source("structs"))
+    image.set_section(".debug_more", bytes(range(256)) * (5 << 12))
+    base = f"--base={CASES / 'base.131.btf'}"
+    for folder in ("alone", "both"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "large.ko").write_bytes(image.to_bytes())
+    (tmp_path / "both" / "small.ko").write_bytes(source("kfuncs"))
+
+    run(KBTF, "run", "-q", base, "large.ko", cwd=tmp_path / "alone")
+    run(KBTF, "run", "-q", base, ".", cwd=tmp_path / "both")
+
+    made = (tmp_path / "alone" / "large.ko").read_bytes()
+    assert ElfImage(made).data(".BTF")
+    assert made == (tmp_path / "both" / "large.ko").read_bytes()
+    assert [path.name for path in (tmp_path / "alone").iterdir()] == ["large.ko"]
+
+
+def test_a_large_module_that_cannot_be_encoded_stays(tmp_path: Path) -> None:
+    image = ElfImage(source("structs"))
+    image.set_section(".debug_more", bytes(5 << 20))
+    image.set_section(".debug_abbrev", b"\xff" * 9)
+    module = tmp_path / "large.ko"
+    module.write_bytes(image.to_bytes())
+
+    done = subprocess.run(
+        [KBTF, "run", f"--base={CASES / 'base.131.btf'}", module], capture_output=True, check=False
+    )
+
+    assert done.returncode == 3
+    assert module.read_bytes() == image.to_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["large.ko"]
 
 
 @pytest.mark.parametrize("how", COMPRESS)

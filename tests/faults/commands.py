@@ -10,7 +10,8 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kbtf import BtfBuilder, Kind, distill
+import real
+from kbtf import BtfBuilder, ElfImage, Kind, distill
 from kbtf.testing import Ids, make_base, make_ids, make_module
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Command(NamedTuple):
     """How it says that the machine refuses."""
     keeps: tuple[str, ...] = ()
     """What else it leaves in the folder."""
+    has_threads: bool = False
+    """Whether several threads write, each of which can be hit."""
 
     def set_up(self, folder: Path) -> None:
         """Put everything in the folder as it was before the command."""
@@ -80,6 +83,13 @@ KERNEL = {"vmlinux.btf": VMLINUX}
 OLD = b"what was there before"
 
 
+def large_with_dwarf() -> bytes:
+    """A module whose unchanged bytes are written while it is encoded."""
+    image = ElfImage((real.encoding_cases() / "cases" / "structs" / "m.ko").read_bytes())
+    image.set_section(".debug_more", bytes(4 << 20))
+    return image.to_bytes()
+
+
 def key_and_certificate() -> dict[str, bytes]:
     """A new key to sign modules with; FileNotFoundError without openssl."""
     words = "openssl req -new -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=x/ -keyout - -out -"
@@ -94,6 +104,12 @@ COMMANDS = {
         ("run", *BASE, "m.ko.xz"),
         KERNEL,
         {"m.ko.xz": lzma.compress(LINKED, check=lzma.CHECK_CRC32)},
+    ),
+    "run, large with DWARF": Command(
+        ("run", "--encoder", "kbtf", *BASE, "m.ko"),
+        {"vmlinux.btf": (real.encoding_cases() / "base.131.btf").read_bytes()},
+        {"m.ko": large_with_dwarf()},
+        has_threads=True,
     ),
     "run, three modules": Command(
         ("run", *BASE, "a.ko", "b.ko", "c.ko"),

@@ -108,23 +108,32 @@ def traced(log: Path, command: Command, folder: Path, call: str, *inject: str) -
     """strace in front of a command, for one system call."""
     paths = [word for place in folders_of(command, folder) for word in ("-P", str(place))]
     only = paths if call == "openat" else []  # Python opens many files; those there are ours
-    return ["strace", "-o", str(log), "-e", f"trace={call}", *inject, *only]
+    follow = ["-f"] if command.has_threads else []
+    return ["strace", *follow, "-o", str(log), "-e", f"trace={call}", *inject, *only]
 
 
 def calls_of(command: Command, folder: Path, calls: tuple[str, ...]) -> Counter[str]:
-    """How often an undisturbed command makes each of the calls."""
+    """How often an undisturbed command makes each of the calls, or the busiest of its threads."""
     log = folder.parent / "strace.log"
-    counts: Counter[str] = Counter()
     prepare(command, folder)
     before = traced(log, command, folder, ",".join(c for c in calls if c != "openat"))
     done = run(command, folder, *before)
     assert done.code == 0, done
-    counts.update(re.findall(r"^(\w+)\(", log.read_text(), re.M))
+    counts = _count(log)
     if "openat" in calls:
         prepare(command, folder)
         run(command, folder, *traced(log, command, folder, "openat"))
-        counts["openat"] = log.read_text().count("openat(")
+        counts |= _count(log)
     return counts
+
+
+def _count(log: Path) -> Counter[str]:
+    """The calls in a log of strace, by name; those of the thread that has most of them."""
+    each = Counter(re.findall(r"^(\d* *)(\w+)\(", log.read_text(), re.M))
+    most: Counter[str] = Counter()
+    for (_, call), count in each.items():
+        most[call] = max(most[call], count)
+    return most
 
 
 def hits(command: Command, folder: Path, fault: Fault) -> Iterator[tuple[str, Done]]:

@@ -65,6 +65,24 @@ static PyObject *checksum(PyObject *module, PyObject *arg)
 	return PyLong_FromUnsignedLongLong(sum);
 }
 
+/* Where a view of a buffer starts in it; None if it is of another buffer. */
+static PyObject *offset_in(PyObject *module, PyObject *args)
+{
+	Py_buffer whole, part;
+	Py_ssize_t offset;
+	bool within;
+
+	(void)module;
+	if (!PyArg_ParseTuple(args, "y*y*", &whole, &part))
+		return NULL;
+	within = part.len <= whole.len && (uintptr_t)part.buf >= (uintptr_t)whole.buf &&
+		 (uintptr_t)part.buf - (uintptr_t)whole.buf <= (size_t)(whole.len - part.len);
+	offset = within ? (const char *)part.buf - (const char *)whole.buf : 0;
+	PyBuffer_Release(&whole);
+	PyBuffer_Release(&part);
+	return within ? PyLong_FromSsize_t(offset) : Py_NewRef(Py_None);
+}
+
 static PyMethodDef methods[] = {
 	{"checksum", checksum, METH_O, NULL},
 	{"check_fit", check_fit, METH_O, NULL},
@@ -74,6 +92,7 @@ static PyMethodDef methods[] = {
 	{"end_on_truncation", end_on_truncation, METH_NOARGS, NULL},
 	{"end_with_parent", end_with_parent, METH_NOARGS, NULL},
 	{"index_base", index_base, METH_VARARGS, NULL},
+	{"offset_in", offset_in, METH_VARARGS, NULL},
 	{"open_base_index", open_base_index, METH_VARARGS, NULL},
 	{"relocate", relocate, METH_VARARGS, NULL},
 	{"start_flush", start_flush, METH_O, NULL},
