@@ -53,9 +53,11 @@ def kbtf_after_link(module: Module, config: Config) -> None:
 
 def _encode(module: Module, config: Config) -> Btf:
     # imported only here: most runs are on modules that have BTF
-    from kbtf import encode_module, encode_with_pahole, load_index
-
     if config["encoder"] == "pahole":
+        from kbtf import encode_with_pahole
+
         return encode_with_pahole(module, config["pahole"])
+    from kbtf import encode_module, load_index
+
     cache = not config["no-cache"]
     return encode_module(module, lambda base: load_index(base, cache=cache)).btf

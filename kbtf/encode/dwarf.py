@@ -12,7 +12,6 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.btf import Btf
-from kbtf.btf.builder import BtfBuilder
 from kbtf.btf.deduplicate import index_base
 from kbtf.elf.format import ET_REL
 from kbtf.encode.compilers import encoding_base
@@ -124,6 +123,8 @@ def encode_kernel(
 
     *jobs* threads read the units, 0 for one on each CPU; the result does not depend on how many.
     """
+    from kbtf.btf.builder import BtfBuilder  # modules do not need it
+
     jobs = jobs or len(os.sched_getaffinity(0))
     base = BtfBuilder().build()
     blob, notes, units = _encode(image, base, features, profile, strict=strict, jobs=jobs)

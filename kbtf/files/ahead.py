@@ -11,9 +11,8 @@ import _thread
 import mmap
 import os
 
+from kbtf.files.pieces import write_chunk
 from kbtf.native._native import offset_in, start_flush
-
-_CHUNK = 1 << 20
 
 
 class Ahead:
@@ -48,8 +47,8 @@ class Ahead:
                 if self._stopped:
                     return
                 start = self._written - self._written % mmap.PAGESIZE
-                self._written += os.write(self.file, data[self._written : start + _CHUNK])
-                self._source.madvise(mmap.MADV_DONTNEED, start, _CHUNK)
+                self._written += write_chunk(self.file, data[self._written :])
+                self._source.madvise(mmap.MADV_DONTNEED, start, self._written - start)
                 start_flush(self.file)
         os.fsync(self.file)
 

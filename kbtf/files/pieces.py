@@ -92,7 +92,7 @@ class Pieces:
                 os.lseek(file, at + done, os.SEEK_SET)
                 part = part[done:]
             while part:
-                part = part[os.write(file, part[:_CHUNK]) :]
+                part = part[write_chunk(file, part) :]
                 self.give_back()
                 if part:
                     start_flush(file)  # the disk works meanwhile
@@ -105,3 +105,10 @@ class Pieces:
         if isinstance(whole, bytes) and len(whole) == len(self):
             return whole
         return b"".join(self.parts)
+
+
+def write_chunk(file: int, data: memoryview) -> int:
+    """Write the start of *data* to an open file; how many bytes."""
+    chunk = data[:_CHUNK]
+    bytes(chunk[:: mmap.PAGESIZE])  # what is mapped is read first: writing it would take longer
+    return os.write(file, chunk)
