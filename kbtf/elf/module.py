@@ -61,6 +61,8 @@ class Module:
         """Why this module is skipped; None if it is not."""
         self.is_raw_btf = False
         """Whether it is raw BTF: see `open_to_read`."""
+        self.threads = 1
+        """How many threads may work on it at once."""
         self._find_base = find_base
         self._found: Base | None = None
         with located(path):

@@ -59,17 +59,18 @@ def encode_dwarf(
     features: Collection[str] = WANTED,
     profile: int | None = None,
     strict: bool = False,
+    jobs: int = 1,
 ) -> Encoded:
     """Encode the DWARF of a relocatable ELF file as split BTF on *base*.
 
     The default *profile* is the one that *base* was encoded with; with another, few types of the
     module would match the base.  A unit that BTF cannot express is left out and noted; if
-    *strict*, it is an error.  DwarfError if there is no DWARF, none that can be encoded, or if it
-    is damaged.
+    *strict*, it is an error.  *jobs* threads read the units; the result does not depend on how
+    many.  DwarfError if there is no DWARF, none that can be encoded, or if it is damaged.
     """
     if profile is None:
         profile = 132 if index_base(base).nested_arrays else 131
-    blob, notes, units = _encode(image, base, features, profile, strict=strict)
+    blob, notes, units = _encode(image, base, features, profile, strict=strict, jobs=jobs)
     return Encoded(Btf.parse(blob, base), profile, units, notes)
 
 
@@ -91,7 +92,9 @@ def encode_module(
     index(module.base)  # first, because types are also found by name with it
     base = module.base if as_pahole else encoding_base(module).btf
     index(base)
-    encoded = encode_dwarf(module.image, base, features=features, profile=profile, strict=strict)
+    encoded = encode_dwarf(
+        module.image, base, features=features, profile=profile, strict=strict, jobs=module.threads
+    )
     remarks = list(encoded.remarks())
     for text, is_warning in remarks:
         if is_warning:

@@ -23,24 +23,27 @@ def case_base(name: str, profile: int) -> Btf:
     return Btf.parse((CASES / f"base{order}.{profile}.btf").read_bytes())
 
 
-def encode_case(name: str, profile: int, *, strict: bool = True) -> Encoded:
+def encode_case(name: str, profile: int, *, strict: bool = True, jobs: int = 1) -> Encoded:
     folder = CASES / "cases" / name
     features = set(DEFAULT)
     if (folder / "features").exists():
         features |= set((folder / "features").read_text().split())
     image = ElfImage((folder / "m.ko").read_bytes())
-    return encode_dwarf(image, case_base(name, profile), features=features, strict=strict)
+    return encode_dwarf(
+        image, case_base(name, profile), features=features, strict=strict, jobs=jobs
+    )
 
 
+@pytest.mark.parametrize("jobs", [1, 3])
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_small_module_is_encoded_as_by_pahole(name: str, profile: int) -> None:
+def test_a_small_module_is_encoded_as_by_pahole(name: str, profile: int, jobs: int) -> None:
     expected = CASES / "cases" / name / f"expect.{profile}.btf"
     if not expected.exists():
         with pytest.raises(DwarfError):
-            encode_case(name, profile)
+            encode_case(name, profile, jobs=jobs)
         return
-    encoded = encode_case(name, profile)
+    encoded = encode_case(name, profile, jobs=jobs)
     assert encoded.profile == profile
     assert encoded.btf.to_bytes() == expected.read_bytes()
 
@@ -52,13 +55,16 @@ def test_real_modules_are_encoded_as_by_pahole(profile: int, corpus: Path) -> No
     assert REAL
     for name in REAL:
         image = ElfImage((CASES / "real" / f"{name}.ko").read_bytes())
-        encoded = encode_dwarf(image, base, features=DEFAULT, strict=True)
         expected = (CASES / "real" / f"{name}.{profile}.btf").read_bytes()
-        assert encoded.btf.to_bytes() == expected, name
+        for jobs in (1, 2, 5):
+            encoded = encode_dwarf(image, base, features=DEFAULT, strict=True, jobs=jobs)
+            assert encoded.btf.to_bytes() == expected, (name, jobs)
 
 
 def test_what_is_left_out_is_noted_with_the_reason() -> None:
-    left_out = {note.name: note.reasons for note in encode_case("by-value", 132).notes}
+    notes = encode_case("by-value", 132).notes
+    assert encode_case("by-value", 132, jobs=4).notes == notes
+    left_out = {note.name: note.reasons for note in notes}
     assert left_out["v4"] == ("uncertain",)
     assert left_out["v7"] == ("unexpected-register",)
     (note,) = encode_case("inconsistent", 131).notes
@@ -79,15 +85,18 @@ def test_a_unit_that_cannot_be_expressed_costs_itself_alone(
     both = tmp_path / "both.ko"
     run("ld", "-r", "-z", "muldefs", *[rest, fails][::order], "-o", both)
     base = case_base(good, 131)
-    with pytest.raises(DwarfError, match=r"^a\.c: an atomic type"):
-        encode_dwarf(ElfImage(both.read_bytes()), base, features=DEFAULT, strict=True)
-    encoded = encode_dwarf(ElfImage(both.read_bytes()), base, features=DEFAULT)
-    assert [str(note)[:32] for note in encoded.notes if note.is_warning] == [
-        "a unit is left out: a.c: an atom"
-    ]
     alone = encode_dwarf(ElfImage(rest.read_bytes()), base, features=DEFAULT)
-    assert encoded.btf.to_bytes() == alone.btf.to_bytes()
-    assert encoded.units == alone.units
+    for jobs in (1, 2):
+        with pytest.raises(DwarfError, match=r"^a\.c: an atomic type"):
+            encode_dwarf(
+                ElfImage(both.read_bytes()), base, features=DEFAULT, strict=True, jobs=jobs
+            )
+        encoded = encode_dwarf(ElfImage(both.read_bytes()), base, features=DEFAULT, jobs=jobs)
+        assert [str(note)[:32] for note in encoded.notes if note.is_warning] == [
+            "a unit is left out: a.c: an atom"
+        ]
+        assert encoded.btf.to_bytes() == alone.btf.to_bytes()
+        assert encoded.units == alone.units
     with pytest.raises(DwarfError, match="no unit can be encoded"):
         encode_dwarf(ElfImage(fails.read_bytes()), base)
 

@@ -2,8 +2,9 @@
 /*
  * libFuzzer on the encoder of DWARF.
  *
- * An input is an ELF file; its last byte decides about profile, strictness and features.  Whatever it
- * holds, encoding fails with a message or gives split BTF that can be indexed.
+ * An input is an ELF file; its last byte decides about profile, strictness, features and threads.  Whatever
+ * it holds, encoding fails with a message or gives split BTF that can be indexed, the same for any number of
+ * threads.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,31 +25,56 @@ static const uint32_t base_words[] = {
 	0x0001eb9f, 24, 0, 16, 16, 8, 1, 1u << 24, 4, 1u << 24 | 32, 0x746e6900, 0,
 };
 
-static void encode_on(const struct elf *elf, const struct btf *base, uint8_t choice)
+/* Whether encoding succeeds. */
+static bool encode_with(const struct elf *elf, const struct base_index *index, uint8_t choice,
+			uint32_t jobs, struct encode_result *result)
 {
 	struct encode_options options = {
 		.features = choice & 4 ? UINT32_MAX : UINT32_MAX & ~(uint32_t)FEATURE_GLOBAL_VAR,
 		.profile = choice & 1 ? 131 : 132,
 		.strict = choice & 2,
+		.jobs = jobs,
 	};
-	struct encode_result result;
-	struct blob image;
-	struct base_index index;
+	struct btf_error err;
+
+	if (!dwarf_encode(elf, index, &options, result, &err))
+		return true;
+	REQUIRE(memchr(err.text, 0, sizeof(err.text)) && err.text[0]);
+	return false;
+}
+
+static void check_result(const struct encode_result *result, const struct btf *base)
+{
 	struct btf_error err;
 	struct btf split;
 
+	if (btf_index(&split, result->blob.bytes, result->blob.length, base, &err)) {
+		fprintf(stderr, "result: %s\n", err.text);
+		abort();
+	}
+	btf_release(&split);
+}
+
+static void encode_on(const struct elf *elf, const struct btf *base, uint8_t choice)
+{
+	struct encode_result one, several = {0};
+	struct base_index index;
+	struct blob image;
+	struct btf_error err;
+	bool done;
+
 	REQUIRE(!base_image_build(&image, base, 1, &err));
 	REQUIRE(!base_index_open(&index, image.bytes, image.length, base));
-	if (dwarf_encode(elf, &index, &options, &result, &err)) {
-		REQUIRE(memchr(err.text, 0, sizeof(err.text)) && err.text[0]);
-	} else {
-		if (btf_index(&split, result.blob.bytes, result.blob.length, base, &err)) {
-			fprintf(stderr, "result: %s\n", err.text);
-			abort();
-		}
-		btf_release(&split);
-	}
-	encode_release(&result);
+	done = encode_with(elf, &index, choice, 1, &one);
+	if (done)
+		check_result(&one, base);
+	/* Threads may need more work, because each looks up its names. */
+	if (choice & 8 && encode_with(elf, &index, choice, 3, &several))
+		REQUIRE(done && one.nr_units == several.nr_units && one.notes.nr == several.notes.nr &&
+			one.blob.length == several.blob.length &&
+			!memcmp(one.blob.bytes, several.blob.bytes, one.blob.length));
+	encode_release(&one);
+	encode_release(&several);
 	base_image_release(&image);
 }
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * A linked file is encoded by one thread and by several, with the same result, for ThreadSanitizer; and
- * without leaving out types before deduplication.
+ * A file is encoded by one thread and by several, with the same result, for ThreadSanitizer; a linked one
+ * also without leaving out types before deduplication.
  *
- *	threads BASE VMLINUX
+ *	threads BASE FILE linked|module
  *
  * BASE is BTF without types.  Prints the size of the result.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -71,12 +72,12 @@ int main(int argc, char **argv)
 	struct btf base;
 	size_t size;
 
-	REQUIRE(argc == 3);
+	REQUIRE(argc == 4);
 	data = map(argv[1], &size);
 	REQUIRE(!btf_index(&base, data, size, NULL, &err));
 	data = map(argv[2], &size);
 	REQUIRE(open_file(&file, data, size));
-	file.elf.linked = true;
+	file.elf.linked = !strcmp(argv[3], "linked");
 	for (i = 0; i < file.elf.nr_sections; i++)
 		file.sections[i].mapped = true;
 	one = encode(&file.elf, &base, 1, true);

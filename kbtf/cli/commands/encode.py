@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from kbtf.cli.common import add_output, base_from_environment, write_bytes
@@ -54,7 +55,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         type=number_of_jobs,
         default=1,
         metavar="N",
-        help="read a vmlinux with N threads, 0 for one on each CPU (default: 1)",
+        help="read the DWARF with N threads, 0 for one on each CPU (default: 1)",
     )
     parser.add_argument(
         "--strict", action="store_true", help="fail if BTF cannot express a unit, as pahole does"
@@ -117,6 +118,7 @@ def _encode(args: argparse.Namespace, features: set[str]) -> tuple[Encoded, list
         return base
 
     module = Module.open(args.file, find_base=find)
+    module.threads = args.jobs or len(os.sched_getaffinity(0))
     encoded = encode_module(
         module,
         load_index,

@@ -360,7 +360,7 @@ int encode_units(struct encoder *encoder)
 		encoder->reduces = false;
 		return encode_merged(encoder);
 	}
-	if (encoder->reduces || (encoder->elf->linked && encoder->options->jobs > 1))
+	if (encoder->reduces || encoder->options->jobs > 1)
 		return encode_in_parallel(encoder, encoder->options->jobs);
 	return encode_range(encoder, 0, encoder->dwarf.info.size);
 }

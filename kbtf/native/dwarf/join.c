@@ -32,7 +32,9 @@ static int join_names(struct moving *moving)
 
 static uint32_t moved_name(const struct moving *moving, uint32_t name)
 {
-	return name ? moving->names[name - moving->from->base->str_len] : 0;
+	uint32_t first = moving->from->base->str_len;
+
+	return name && name >= first ? moving->names[name - first] : name;
 }
 
 static uint32_t moved_id(const struct moving *moving, uint32_t id)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-only OR BSD-2-Clause */
 /*
- * The units of a linked file, encoded by several threads.
+ * The units of a file, encoded by several threads.
  *
  * Each thread takes a part of the units at a time and encodes it like a separate file, with its own ids
- * and strings, and without most types that it has already.  The parts are then joined in file order, with
- * the same result as from one thread.
+ * and strings, and, of a linked file, without most types that it has already.  The parts are then joined
+ * in file order, with the same result as from one thread.  The calling thread encodes the first part of a
+ * module itself, so that less has to be joined.
  *
  * All parts have one limit on work: each may use what those that ended before it started left.
  */
@@ -12,7 +13,7 @@
 
 #include <pthread.h>
 
-/* Bytes of .debug_info; the same for any number of threads, because types are left out within a part. */
+/* Bytes of .debug_info of a linked file; for any number of threads, because types are left out within a part. */
 #define MIN_PART (64u << 10)
 #define MAX_PART (4u << 20)
 #define PARTS 32u /* of a small file */
@@ -53,18 +54,24 @@ static int encode_first(struct encoder *encoder, uint32_t *end)
 	return 0;
 }
 
+static uint32_t part_size(const struct encoder *encoder, uint32_t nr_threads)
+{
+	uint32_t bytes = encoder->dwarf.info.size / PARTS;
+
+	if (!encoder->elf->linked)
+		return encoder->dwarf.info.size / nr_threads;
+	if (bytes < MIN_PART)
+		return MIN_PART;
+	return bytes < MAX_PART ? bytes : MAX_PART;
+}
+
 /* Whole units. */
-static int find_parts(struct team *team, uint32_t start)
+static int find_parts(struct team *team, uint32_t start, uint32_t nr_threads)
 {
 	struct encoder *encoder = team->encoder;
-	uint32_t bytes = encoder->dwarf.info.size / PARTS;
+	uint32_t bytes = part_size(encoder, nr_threads), offset;
 	struct unit unit;
-	uint32_t offset;
 
-	if (bytes < MIN_PART)
-		bytes = MIN_PART;
-	if (bytes > MAX_PART)
-		bytes = MAX_PART;
 	for (offset = start; offset < encoder->dwarf.info.size; offset = unit.end) {
 		if (unit_read_header(&encoder->dwarf, offset, &unit, encoder->err))
 			return -1;
@@ -203,16 +210,36 @@ static int run_alone(struct team *team)
 	return failed;
 }
 
+/* Encode the first part of a module here, without joining it. */
+static int encode_own(struct team *team)
+{
+	struct encoder *encoder = team->encoder;
+	const struct part *own = &team->parts.at[0];
+	uint64_t before = encoder->dwarf.work;
+	int failed = encode_range(encoder, own->start, own->end);
+
+	pthread_mutex_lock(&team->lock);
+	subtract_work(team, before - encoder->dwarf.work);
+	team->ended = failed;
+	pthread_cond_broadcast(&team->changed);
+	pthread_mutex_unlock(&team->lock);
+	return failed;
+}
+
 static int run_team(struct team *team, uint32_t nr_threads)
 {
 	pthread_t *threads = calloc(nr_threads, sizeof(*threads));
+	bool has_own = !team->encoder->elf->linked && team->parts.nr;
 	uint32_t nr = 0;
 	int failed;
 
-	while (threads && nr < nr_threads && !pthread_create(&threads[nr], NULL, work, team))
+	team->next = team->joined = has_own;
+	while (threads && nr < nr_threads - has_own && !pthread_create(&threads[nr], NULL, work, team))
 		nr++;
+	failed = has_own && encode_own(team);
 	/* The system may allow no more threads. */
-	failed = nr ? join_all(team) : run_alone(team);
+	if (!failed)
+		failed = nr ? join_all(team) : run_alone(team);
 	while (nr)
 		pthread_join(threads[--nr], NULL);
 	free(threads);
@@ -234,7 +261,7 @@ int encode_in_parallel(struct encoder *encoder, uint32_t nr_threads)
 	team.work = encoder->dwarf.work;
 	pthread_mutex_init(&team.lock, NULL);
 	pthread_cond_init(&team.changed, NULL);
-	failed = find_parts(&team, start) ||
+	failed = find_parts(&team, start, nr_threads) ||
 		 (nr_threads > 1 ? run_team(&team, nr_threads) : run_alone(&team));
 	for (i = team.joined; i < team.parts.nr; i++)
 		release_part(&team.parts.at[i]);
