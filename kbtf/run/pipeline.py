@@ -36,6 +36,10 @@ if TYPE_CHECKING:
         def __call__(self, path: str, data: bytes | Pieces, *, like: str) -> Written: ...
 
 
+_MOST_THREADS = 2
+"""More gain little: a third of encoding is done by one."""
+
+
 class Passed(NamedTuple):
     """A module that went through all phases."""
 
@@ -62,6 +66,7 @@ def run_module(
     if kept is None:
         passed = pass_through(module, raw, output, manager, config)
         return write_out(passed, config, write or replace_file)
+    module.threads = _threads(config)
     with Replacement(output) as replacement:
         replacement.begin(kept)
         passed = pass_through(module, raw, output, manager, config)
@@ -75,6 +80,14 @@ def _kept(module: Module, raw: bytes | mmap.mmap, output: str) -> mmap.mmap | No
     if not isinstance(raw, mmap.mmap) or _compression_of(output, module):
         return None
     return None if module.has_btf or not module.image.section(".debug_info") else raw
+
+
+def _threads(config: Config) -> int:
+    """How many threads a module that is alone may have."""
+    jobs: int | None = config.get("jobs")
+    if jobs is None and "--jobserver" in os.environ.get("MAKEFLAGS", ""):
+        return 1  # the others are make's
+    return min(jobs or len(os.sched_getaffinity(0)), _MOST_THREADS)
 
 
 def run_one(
