@@ -6,18 +6,18 @@ from __future__ import annotations
 import mmap
 import os
 from bisect import bisect_right
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kbtf.native._native import start_flush
+from kbtf.native._native import offset_in, start_flush
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kbtf.files.ahead import Ahead
-
     Data = bytes | bytearray | memoryview | mmap.mmap
 
 _CHUNK = 1 << 20
+_POPULATE_READ = 22  # MADV_POPULATE_READ, which mmap does not name
 
 
 class Pieces:
@@ -84,20 +84,18 @@ class Pieces:
             self.give_back()
         return True
 
-    def write_to(self, file: int, ahead: Ahead | None = None) -> None:
-        """Write them to an open file, except what was written there *ahead*."""
-        for at, part in zip(self._starts, self.parts, strict=True):
-            if ahead:
-                done = ahead.skip(part, at)
-                os.lseek(file, at + done, os.SEEK_SET)
-                part = part[done:]
-            while part:
-                part = part[write_chunk(file, part) :]
-                self.give_back()
-                if part:
-                    start_flush(file)  # the disk works meanwhile
-        if ahead:
-            os.ftruncate(file, len(self))
+    def write_to(self, file: int) -> None:
+        """Write them to an open file."""
+        for part in self.parts:
+            self.write_part(file, part)
+
+    def write_part(self, file: int, part: memoryview) -> None:
+        """Write one of them, or the end of one, to an open file."""
+        while part:
+            part = part[write_chunk(file, part) :]
+            self.give_back()
+            if part:
+                start_flush(file)  # the disk works meanwhile
 
     def to_bytes(self) -> bytes:
         """All of them as one buffer; not copied if there is only one."""
@@ -110,5 +108,14 @@ class Pieces:
 def write_chunk(file: int, data: memoryview) -> int:
     """Write the start of *data* to an open file; how many bytes."""
     chunk = data[:_CHUNK]
-    bytes(chunk[:: mmap.PAGESIZE])  # what is mapped is read first: writing it would take longer
+    if isinstance(chunk.obj, mmap.mmap):
+        _read_mapped(chunk.obj, chunk)
     return os.write(file, chunk)
+
+
+def _read_mapped(whole: mmap.mmap, chunk: memoryview) -> None:
+    """Read a part of a mapped file: page by page, while it is written, would take longer."""
+    at = offset_in(whole, chunk) or 0
+    start = at - at % mmap.PAGESIZE
+    with suppress(OSError):  # before Linux 5.14; what cannot be read shows when it is written
+        whole.madvise(_POPULATE_READ, start, at + len(chunk) - start)

@@ -97,7 +97,9 @@ class Replacement:
 
         with suppress(OSError, KbtfError):
             self._place = open_place(self.path)
-            self._ahead = Ahead(source, self._create(0o600))
+            if not self._place.strangers:  # their links are judged when the old file is opened
+                self._ahead = Ahead(source, self._create(0o600))
+                self._ahead.start()
 
     def write(self, data: bytes | memoryview | Pieces, *, like: str | None = None) -> Written:
         """Replace the file as `replace_file` does."""
@@ -130,7 +132,9 @@ class Replacement:
         model = old if old is not None else self._open_model(like)
         with _naming(self.path, f"cannot write in directory {self._place.folder_name!r}"):
             owner = None if model is None else os.fstat(model).st_uid
-            remove_remnants(folder, name, self._list_remnants(listed), owner)
+            own = self._temporary.name if self._temporary is not None else None
+            remnants = [found for found in self._list_remnants(listed) if found != own]
+            remove_remnants(folder, name, remnants, owner)
             if unchanged:
                 self._discard()
                 return False
@@ -238,8 +242,7 @@ class Replacement:
     def _write(self, content: Pieces, model: int | None) -> int:
         """Write *content* to a temporary file; its descriptor."""
         if self._ahead is not None and model is not None:
-            self._ahead.stop()
-            content.write_to(self._ahead.file, self._ahead)
+            self._ahead.write_rest(content)
             return self._ahead.file
         self._discard()
         # without a model, the system's defaults apply: umask, default ACL
@@ -254,11 +257,13 @@ class Replacement:
 
     def _discard(self) -> None:
         """Remove the temporary, unless it has its final name."""
+        if self._temporary is not None:
+            self._temporary.unlink()  # first, because a signal may interrupt the next step
         if self._ahead is not None:
             self._ahead.stop()
             self._ahead = None
         if self._temporary is not None:
-            self._temporary.remove()
+            self._temporary.close()
             self._temporary = None
 
 

@@ -26,7 +26,8 @@ class Temporary:
     def __init__(self, folder: int, name: str) -> None:
         self._folder = folder
         self._stem = stem_of(folder, name)
-        self._name = ""  # from before it exists until it is renamed
+        self.name = ""
+        """Its name, from before it exists until it is renamed or removed."""
         self.file = -1
         """Its descriptor; -1 while it is not open."""
 
@@ -35,28 +36,33 @@ class Temporary:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         for _ in range(_ATTEMPTS):
             # the name is stored first: a signal's exception may arrive as soon as the file exists
-            self._name = self._stem + os.urandom(_RANDOM_BYTES).hex()
+            self.name = self._stem + os.urandom(_RANDOM_BYTES).hex()
             try:
-                self.file = os.open(self._name, flags, mode, dir_fd=self._folder)
+                self.file = os.open(self.name, flags, mode, dir_fd=self._folder)
             except FileExistsError:
-                self._name = ""
+                self.name = ""
                 continue
-            if _lock(self.file) and _is_at(self._folder, self._name, self.file):
+            if _lock(self.file) and _is_at(self._folder, self.name, self.file):
                 return self.file
-            self.remove()  # between creation and locking, another run mistook it for a remnant
+            # between creation and locking, another run mistook it for a remnant
+            self.unlink()
+            self.close()
         raise OSError(errno.EBUSY, "other runs remove each temporary file")
 
     def rename(self, name: str) -> None:
         """Give it its final *name*."""
-        os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-        self._name = ""
+        os.rename(self.name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        self.name = ""
 
-    def remove(self) -> None:
-        """Close it, and remove it unless it was renamed; if that fails, the next run does it."""
-        if self._name:
+    def unlink(self) -> None:
+        """Remove it, unless it was renamed; if that fails, the next run does it."""
+        if self.name:
             with suppress(OSError):
-                os.unlink(self._name, dir_fd=self._folder)
-            self._name = ""
+                os.unlink(self.name, dir_fd=self._folder)
+            self.name = ""
+
+    def close(self) -> None:
+        """Close its descriptor."""
         if self.file >= 0:
             close(self.file)
             self.file = -1

@@ -86,7 +86,7 @@ OLD = b"what was there before"
 def large_with_dwarf() -> bytes:
     """A module whose unchanged bytes are written while it is encoded."""
     image = ElfImage((real.encoding_cases() / "cases" / "structs" / "m.ko").read_bytes())
-    image.set_section(".debug_more", bytes(4 << 20))
+    image.set_section(".debug_line", (image.data(".debug_line") or b"") + bytes(4 << 20))
     return image.to_bytes()
 
 

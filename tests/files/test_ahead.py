@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import _thread
 import errno
+import fcntl
 import mmap
 import os
 import time
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from files.modules import REPLACED, UNCHANGED, names, open_files
+from files.modules import NOBODY, REPLACED, UNCHANGED, names, open_files, require_root
 from kbtf.files.ahead import Ahead
 from kbtf.files.pieces import Pieces
 from kbtf.files.replace import Replacement
@@ -95,6 +96,19 @@ def test_any_views_of_the_old_content(
     assert module.read_bytes() == expected
 
 
+def written_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of what is written from now on."""
+    sizes: list[int] = []
+    write = os.write
+
+    def note_size(file: int, data: memoryview) -> int:
+        sizes.append(len(data))
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", note_size)
+    return sizes
+
+
 def test_what_stays_in_place_is_written_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,14 +118,7 @@ def test_what_stays_in_place_is_written_once(
     with Replacement(str(module)) as replacement:
         replacement.begin(old)
         until_written(module)
-        sizes: list[int] = []
-        write = os.write
-
-        def note_size(file: int, data: memoryview) -> int:
-            sizes.append(len(data))
-            return write(file, data)
-
-        monkeypatch.setattr(os, "write", note_size)
+        sizes = written_sizes(monkeypatch)
         replacement.write(content)
     assert sizes == [len(b"head"), len(b"!")]
 
@@ -182,17 +189,19 @@ def test_what_may_not_have_reached_the_disk_is_written_again(
         tried.append(True)
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
+    ahead = Ahead(old, file)
     with monkeypatch.context() as patched:
         patched.setattr(os, failing, fail)
-        ahead = Ahead(old, file)
+        ahead.start()
         limit = time.monotonic() + 30
         while not tried and time.monotonic() < limit:
             time.sleep(0.001)
         ahead.stop()
     assert tried
-    assert ahead.skip(memoryview(old), 0) == 0
-    Pieces([old]).write_to(file, ahead)
+    sizes = written_sizes(monkeypatch)
+    ahead.write_rest(Pieces([old]))
     os.close(file)
+    assert sum(sizes) == len(old)
     assert (tmp_path / "new").read_bytes() == old[:]
 
 
@@ -211,21 +220,89 @@ def test_a_system_that_allows_no_more_threads(
     assert module.read_bytes() == old[:] + b"tail"
 
 
-def test_only_views_of_the_source_in_their_place_are_skipped(tmp_path: Path) -> None:
-    file = os.open(tmp_path / "new", os.O_RDWR | os.O_CREAT)
+@pytest.mark.parametrize("started", [True, False])
+def test_a_signal_when_the_thread_starts(
+    started: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread must not go on with a descriptor that has become another file's."""
+    start = _thread.start_new_thread
+
+    def interrupted(function: Callable[[], object], args: tuple[()]) -> int:
+        if started:
+            start(function, args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_thread, "start_new_thread", interrupted)
+    module = tmp_path / "a.ko"
+    old = mapped(module)
+    with pytest.raises(KeyboardInterrupt), Replacement(str(module)) as replacement:
+        replacement.begin(old)
+    others = [os.open(tmp_path / f"other{at}", os.O_RDWR | os.O_CREAT) for at in range(4)]
+    time.sleep(0.1)
+    assert [os.fstat(other).st_size for other in others] == [0] * 4
+    for other in others:
+        os.close(other)
+    assert [name for name in names(tmp_path) if "kbtf" in name] == []
+
+
+def test_another_users_link_leads_nowhere_before_it_is_judged(tmp_path: Path) -> None:
+    require_root()
     old = mapped(tmp_path / "a.ko")
-    other = mapped(tmp_path / "b.ko")
+    (tmp_path / "victim").mkdir()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    link = shared / "out.ko"
+    link.symlink_to(tmp_path / "victim" / "new.ko")
+    os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
+    with Replacement(str(link)) as replacement:
+        replacement.begin(old)
+        assert names(tmp_path / "victim") == []
+
+
+def test_its_own_temporary_is_no_remnant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a file system that grants every lock."""
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    module = tmp_path / "a.ko"
+    old = mapped(module)
+    with Replacement(str(module)) as replacement:
+        replacement.begin(old)
+        assert replacement.write(Pieces([old, b"tail"])) == REPLACED
+
+
+def test_only_views_of_the_source_in_their_place_are_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = os.open(tmp_path / "new", os.O_RDWR | os.O_CREAT)
+    old, other = mapped(tmp_path / "a.ko"), mapped(tmp_path / "b.ko")
     ahead = Ahead(old, file)
+    ahead.start()
     limit = time.monotonic() + 30
     while os.fstat(file).st_size < len(old) and time.monotonic() < limit:
         time.sleep(0.001)
     ahead.stop()
     view = memoryview(old)
-    assert ahead.skip(view, 0) == len(old)
-    assert ahead.skip(view[100:300], 100) == 200
-    assert ahead.skip(view[100:300], 101) == 0
-    assert ahead.skip(view[100:300], 0) == 0
-    assert ahead.skip(view[len(old) :], len(old)) == 0
-    assert ahead.skip(memoryview(other), 0) == 0
-    assert ahead.skip(memoryview(old[:]), 0) == 0
+    cases: list[tuple[list[bytes | memoryview], int]] = [
+        ([view], 0),
+        ([view[:100], b"x" * 50, view[150:]], 50),
+        ([view[:100], memoryview(other)[100:200], view[200:]], 100),
+        ([view[:100], old[100:200], view[200:300]], 100),
+        ([b"x", view[:9]], 10),
+    ]
+    for parts, written in cases:
+        with monkeypatch.context() as patched:
+            sizes = written_sizes(patched)
+            ahead.write_rest(Pieces(parts))
+        assert sum(sizes) == written
+        assert (tmp_path / "new").read_bytes() == Pieces(parts).to_bytes()
+        os.pwrite(file, old, 0)
     os.close(file)
+
+
+def test_a_source_that_was_truncated_is_an_error(tmp_path: Path) -> None:
+    """Not the end of the process by a signal."""
+    module = tmp_path / "a.ko"
+    old = mapped(module)
+    os.truncate(module, 0)
+    with pytest.raises(OSError, match="Bad address"), (tmp_path / "new").open("wb") as new:
+        Pieces([old]).write_to(new.fileno())
