@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 _MOST_THREADS = 2
-"""More gain little: a third of encoding is done by one."""
+"""More would gain little: a third of encoding is done by one alone."""
 
 
 class Passed(NamedTuple):
@@ -83,11 +83,10 @@ def _kept(module: Module, raw: bytes | mmap.mmap, output: str) -> mmap.mmap | No
 
 
 def _threads(config: Config) -> int:
-    """How many threads a module that is alone may have."""
-    jobs: int | None = config.get("jobs")
-    if jobs is None and "--jobserver" in os.environ.get("MAKEFLAGS", ""):
-        return 1  # the others are make's
-    return min(jobs or len(os.sched_getaffinity(0)), _MOST_THREADS)
+    """How many threads may encode a module that is alone."""
+    if "--jobserver" in os.environ.get("MAKEFLAGS", ""):
+        return 1  # the other jobs are make's
+    return min(config.get("jobs") or len(os.sched_getaffinity(0)), _MOST_THREADS)
 
 
 def run_one(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -42,10 +43,54 @@ def test_jobs_and_directories_do_not_matter(tmp_path: Path) -> None:
     assert encoded_by_run(tmp_path / "another" / "directory", "-j3") == one
 
 
+def large() -> ElfImage:
+    """A module with lines that nobody reads."""
+    image = ElfImage(source("structs"))
+    more = bytes(range(256)) * (5 << 12)
+    image.set_section(".debug_line", (image.data(".debug_line") or b"") + more)
+    return image
+
+
+THREADS = """
+from kbtf import hookimpl
+
+@hookimpl
+def kbtf_after_link(module):
+    print(module.threads)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "makeflags", "threads"),
+    [
+        ((), "", 2),
+        (("-j0",), "", 2),
+        (("-j9",), "w -- V=1", 2),
+        (("-j1",), "", 1),
+        ((), "w -j4 --jobserver-auth=fifo:/nowhere", 1),
+        (("-j2",), " -j --jobserver-auth=3,4", 1),
+    ],
+)
+def test_how_many_threads_read_a_large_module(
+    options: tuple[str, ...],
+    makeflags: str,
+    threads: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAKEFLAGS", makeflags)
+    (tmp_path / "threads.py").write_text(THREADS)
+    (tmp_path / "m.ko").write_bytes(large().to_bytes())
+    base = f"--base={CASES / 'base.131.btf'}"
+
+    said = run(KBTF, "run", "-q", *options, "-p", "./threads.py", base, "m.ko", cwd=tmp_path)
+
+    assert int(said) == min(threads, len(os.sched_getaffinity(0)))
+
+
 def test_a_large_module_alone_and_with_others(tmp_path: Path) -> None:
     """Alone, its unchanged bytes are written while it is encoded."""
-    image = ElfImage(source("structs"))
-    image.set_section(".debug_more", bytes(range(256)) * (5 << 12))
+    image = large()
     base = f"--base={CASES / 'base.131.btf'}"
     for folder in ("alone", "both"):
         (tmp_path / folder).mkdir()
@@ -56,14 +101,17 @@ def test_a_large_module_alone_and_with_others(tmp_path: Path) -> None:
     run(KBTF, "run", "-q", base, ".", cwd=tmp_path / "both")
 
     made = (tmp_path / "alone" / "large.ko").read_bytes()
+    old, new = image.section(".debug_line"), ElfImage(made).section(".debug_line")
     assert ElfImage(made).data(".BTF")
+    assert old is not None
+    assert new is not None
+    assert ElfImage(image.to_bytes()).section(".debug_line") == new, "it stays in place"
     assert made == (tmp_path / "both" / "large.ko").read_bytes()
     assert [path.name for path in (tmp_path / "alone").iterdir()] == ["large.ko"]
 
 
 def test_a_large_module_that_cannot_be_encoded_stays(tmp_path: Path) -> None:
-    image = ElfImage(source("structs"))
-    image.set_section(".debug_more", bytes(5 << 20))
+    image = large()
     image.set_section(".debug_abbrev", b"\xff" * 9)
     module = tmp_path / "large.ko"
     module.write_bytes(image.to_bytes())
