@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,20 @@ def test_the_oldest_use_goes_first(folder: str, source: Path, tmp_path: Path) ->
     assert [bool(cache.look_up(file.stat(), folder)) for file in sources] == [1, 0, 0, 1]
     cache.prune(folder, max_bytes=len(BLOB) * 2 - 1)
     assert len(entries(folder)) == 1
+
+
+@pytest.mark.parametrize(("age", "recorded"), [(20, False), (90, True), (-1000, True)])
+def test_a_use_is_recorded_once_a_minute(
+    age: int, recorded: bool, folder: str, source: Path
+) -> None:
+    cache.store(source.stat(), BLOB, None, folder)
+    (entry,) = entries(folder)
+    when = int(time.time()) - age
+    os.utime(entry, (when, when))
+
+    assert cache.look_up(source.stat(), folder)
+
+    assert (entry.stat().st_mtime != when) == recorded
 
 
 def test_storing_keeps_the_bounds(folder: str, tmp_path: Path) -> None:
