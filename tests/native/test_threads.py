@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import real
 from conftest import missing
 from kbtf import BtfBuilder
 from native.build import CORE, HERE, INCLUDE, WARN, output_of
@@ -27,8 +28,9 @@ def test_the_threads_of_the_encoder_do_not_race(tmp_path: Path) -> None:
     module = tmp_path / "module.ko"
     output_of("gcc", "-g", "-r", "-nostdlib", *INCLUDE, *CORE, "-o", module)
 
+    types = real.encoding_cases() / "base.131.btf"
     # The program is a linked file with some dozen units itself.
-    for file, kind in ((program, "linked"), (module, "module")):
-        units, said = output_of(program, base, file, kind).split(" ", 1)
+    for of, file, kind in ((base, program, "linked"), (types, module, "module")):
+        units, said = output_of(program, of, file, kind).split(" ", 1)
         assert int(units) >= len(CORE)
         assert said.startswith("units, ")

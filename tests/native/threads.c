@@ -5,7 +5,7 @@
  *
  *	threads BASE FILE linked|module
  *
- * BASE is BTF without types.  Prints the size of the result.
+ * BASE is BTF, without types for a linked file.  Prints the size of the result.
  */
 #include <fcntl.h>
 #include <stdio.h>

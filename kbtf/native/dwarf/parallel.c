@@ -13,7 +13,7 @@
 
 #include <pthread.h>
 
-/* Bytes of .debug_info of a linked file; for any number of threads, because types are left out within a part. */
+/* Bytes of .debug_info of a linked file, whatever the number of threads: types are left out within a part. */
 #define MIN_PART (64u << 10)
 #define MAX_PART (4u << 20)
 #define PARTS 32u /* of a small file */
