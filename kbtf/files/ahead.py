@@ -8,15 +8,16 @@ thread writes and flushes them while this one encodes, which takes about as long
 from __future__ import annotations
 
 import _thread  # with `threading`, Python would wait for threads at its end
-import mmap
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kbtf.files.pieces import write_chunk
+from kbtf.files.pieces import write_all, write_chunk
 from kbtf.native._native import offset_in, start_flush
 
 if TYPE_CHECKING:
+    import mmap
+
     from kbtf.files.pieces import Pieces
 
 
@@ -48,9 +49,7 @@ class Ahead:
     def _write(self) -> None:
         with memoryview(self._source) as data:
             while not self._stopped and self._written < len(data):
-                start = self._written - self._written % mmap.PAGESIZE
                 self._written += write_chunk(self.file, data[self._written :])
-                self._source.madvise(mmap.MADV_DONTNEED, start, self._written - start)
                 start_flush(self.file)
         if not self._stopped:
             os.fsync(self.file)
@@ -68,7 +67,7 @@ class Ahead:
         for part in content:
             done = self._done(part, at)
             os.lseek(self.file, at + done, os.SEEK_SET)
-            content.write_part(self.file, part[done:])
+            write_all(self.file, part[done:])
             at += len(part)
         os.ftruncate(self.file, at)
 

@@ -87,15 +87,7 @@ class Pieces:
     def write_to(self, file: int) -> None:
         """Write them to an open file."""
         for part in self.parts:
-            self.write_part(file, part)
-
-    def write_part(self, file: int, part: memoryview) -> None:
-        """Write one of them, or the end of one, to an open file."""
-        while part:
-            part = part[write_chunk(file, part) :]
-            self.give_back()
-            if part:
-                start_flush(file)  # the disk works meanwhile
+            write_all(file, part)
 
     def to_bytes(self) -> bytes:
         """All of them as one buffer; not copied if there is only one."""
@@ -105,17 +97,26 @@ class Pieces:
         return b"".join(self.parts)
 
 
+def write_all(file: int, data: memoryview) -> None:
+    """Write all of *data* to an open file."""
+    while data:
+        data = data[write_chunk(file, data) :]
+        if data:
+            start_flush(file)  # the disk works meanwhile
+
+
 def write_chunk(file: int, data: memoryview) -> int:
     """Write the start of *data* to an open file; how many bytes."""
     chunk = data[:_CHUNK]
-    if isinstance(chunk.obj, mmap.mmap):
-        _read_mapped(chunk.obj, chunk)
-    return os.write(file, chunk)
-
-
-def _read_mapped(whole: mmap.mmap, chunk: memoryview) -> None:
-    """Read a part of a mapped file: page by page, while it is written, would take longer."""
+    whole = chunk.obj
+    if not isinstance(whole, mmap.mmap):
+        return os.write(file, chunk)
     at = offset_in(whole, chunk) or 0
     start = at - at % mmap.PAGESIZE
-    with suppress(OSError):  # before Linux 5.14; what cannot be read shows when it is written
+    # Page by page, while it is written, reading would take longer.  Linux has this since 5.14; what
+    # cannot be read shows when it is written.
+    with suppress(OSError):
         whole.madvise(_POPULATE_READ, start, at + len(chunk) - start)
+    written = os.write(file, chunk)
+    whole.madvise(mmap.MADV_DONTNEED, start, at + written - start)
+    return written

@@ -10,21 +10,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.errors import KbtfError, MachineError, os_error, reason
 from kbtf.files.attributes import copy_attributes
 from kbtf.files.pieces import Pieces
 from kbtf.files.place import Place, open_place
-from kbtf.files.temporary import MARK, Temporary, close, remove_remnants
+from kbtf.files.temporary import MARK, Temporary, close
 from kbtf.say import complain
 
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Iterator
-    from types import TracebackType
-    from typing import Self
 
     from kbtf.files.ahead import Ahead
 
@@ -48,7 +46,7 @@ def replace_file(
     new file takes those of *like*.  The target of a symbolic link is replaced, a hard link is
     broken.  Raises MachineError if the system refuses, KbtfError if *path* cannot be an output.
     """
-    with Replacement(path) as replacement:
+    with closing(Replacement(path)) as replacement:
         return replacement.write(data, like=like)
 
 
@@ -67,7 +65,7 @@ def remove_file(path: str) -> None:
         folder = os.open(folder_name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             owner = _owner_of(name, folder)
-            remove_remnants(folder, name, os.listdir(folder), owner)
+            Temporary(folder, name).remove_remnants(os.listdir(folder), owner)
             os.unlink(name, dir_fd=folder)  # last, because its owner shows which remnants are ours
         finally:
             close(folder)
@@ -77,7 +75,7 @@ class Replacement:
     """The next content of one file, under a temporary name until `commit`.
 
     `write` takes all the steps: `stage`, `flush`, `commit`, `flush_folder`.  They raise the errors
-    of `replace_file`.  Leaving removes what was not committed.
+    of `replace_file`.  `close` removes what was not committed.
     """
 
     __slots__ = ("_ahead", "_opened", "_place", "_temporary", "notes", "path", "warnings")
@@ -95,11 +93,14 @@ class Replacement:
         """Start to write *source*, much of which will be in the data; failures show in `stage`."""
         from kbtf.files.ahead import Ahead
 
-        with suppress(OSError, KbtfError):
+        try:
             self._place = open_place(self.path)
             if not self._place.strangers:  # their links are judged when the old file is opened
-                self._ahead = Ahead(source, self._create(0o600))
+                self._temporary = Temporary(self._place.folder, self._place.name)
+                self._ahead = Ahead(source, self._temporary.create(0o600))
                 self._ahead.start()
+        except (OSError, KbtfError):
+            self._discard()
 
     def write(self, data: bytes | memoryview | Pieces, *, like: str | None = None) -> Written:
         """Replace the file as `replace_file` does."""
@@ -124,7 +125,6 @@ class Replacement:
         """
         if self._place is _NOWHERE:
             self._place = open_place(self.path)
-        folder, name = self._place.folder, self._place.name
         content = data if isinstance(data, Pieces) else Pieces([data])
         with _naming(self.path, "cannot read it"):
             old = self._open_old()
@@ -132,17 +132,19 @@ class Replacement:
         model = old if old is not None else self._open_model(like)
         with _naming(self.path, f"cannot write in directory {self._place.folder_name!r}"):
             owner = None if model is None else os.fstat(model).st_uid
-            own = self._temporary.name if self._temporary is not None else None
-            remnants = [found for found in self._list_remnants(listed) if found != own]
-            remove_remnants(folder, name, remnants, owner)
+            temporary = self._temporary_like(model)
+            temporary.remove_remnants(self._list_remnants(listed), owner)
             if unchanged:
                 self._discard()
                 return False
-            temporary = self._write(content, model)
+            if self._ahead is None:
+                content.write_to(temporary.create(0o666 if model is None else 0o600))
+            else:
+                self._ahead.write_rest(content)
             if model is not None:
                 # a new file loses nothing that its user has to know about
-                copy_attributes(model, temporary, self.notes if old is not None else [])
-                self._warn_of_owner(model, temporary)
+                copy_attributes(model, temporary.file, self.notes if old is not None else [])
+                self._warn_of_owner(model, temporary.file)
         if old is not None and (names := os.fstat(old).st_nlink) > 1:
             others = "another name" if names == 2 else f"{names - 1} other names"
             self.notes.append(f"hard link broken: the old content stays under {others}")
@@ -189,17 +191,6 @@ class Replacement:
             close(self._place.folder)
             self._place = _NOWHERE
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _open_old(self) -> int | None:
         """The current file, if there is one."""
         place = self._place
@@ -239,21 +230,13 @@ class Replacement:
             listed[self._place.folder_name] = names
         return names
 
-    def _write(self, content: Pieces, model: int | None) -> int:
-        """Write *content* to a temporary file; its descriptor."""
-        if self._ahead is not None and model is not None:
-            self._ahead.write_rest(content)
-            return self._ahead.file
-        self._discard()
+    def _temporary_like(self, model: int | None) -> Temporary:
+        """The temporary that was begun, or a new one, which is not created yet."""
         # without a model, the system's defaults apply: umask, default ACL
-        file = self._create(0o666 if model is None else 0o600)
-        content.write_to(file)
-        return file
-
-    def _create(self, mode: int) -> int:
-        """A new temporary file; its descriptor."""
-        self._temporary = Temporary(self._place.folder, self._place.name)
-        return self._temporary.create(mode)
+        if self._temporary is None or model is None:
+            self._discard()
+            self._temporary = Temporary(self._place.folder, self._place.name)
+        return self._temporary
 
     def _discard(self) -> None:
         """Remove the temporary, unless it has its final name."""

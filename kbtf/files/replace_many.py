@@ -17,8 +17,6 @@ from kbtf.native._native import syncfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
-    from typing import Self
 
     from kbtf.files.pieces import Pieces
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 class Chunk:
     """Files that are staged one by one and replaced together; each takes two file descriptors.
 
-    Leaving it without `commit` removes what was staged.
+    `close` without `commit` removes what was staged.
     """
 
     def __init__(self) -> None:
@@ -70,17 +68,6 @@ class Chunk:
         while self._staged:
             self._staged[-1].close()
             self._staged.pop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def flush_folders_of(paths: Iterable[str]) -> None:

@@ -25,7 +25,7 @@ class Temporary:
 
     def __init__(self, folder: int, name: str) -> None:
         self._folder = folder
-        self._stem = stem_of(folder, name)
+        self._stem = _stem_of(folder, name)
         self.name = ""
         """Its name, from before it exists until it is renamed or removed."""
         self.file = -1
@@ -49,6 +49,21 @@ class Temporary:
             self.close()
         raise OSError(errno.EBUSY, "other runs remove each temporary file")
 
+    def remove_remnants(self, names: list[str], owner: int | None) -> None:
+        """Remove those of killed runs for the same file that are in *names*, as far as possible.
+
+        *owner* is that of the file, None if there is none.
+        """
+        owners = {0, os.geteuid(), owner}  # a run may be killed after it changed the owner
+        for name in names:
+            if name != self.name and self._is_one(name):
+                with suppress(OSError):
+                    _remove_if_unlocked(self._folder, name, owners)
+
+    def _is_one(self, name: str) -> bool:
+        digits = name.removeprefix(self._stem)
+        return digits != name and _is_random(digits)
+
     def rename(self, name: str) -> None:
         """Give it its final *name*."""
         os.rename(self.name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
@@ -68,7 +83,7 @@ class Temporary:
             self.file = -1
 
 
-def stem_of(folder: int, name: str) -> str:
+def _stem_of(folder: int, name: str) -> str:
     """The prefix, before the random digits, of the names of *name*'s temporaries.
 
     A *name* that is too long to add to is truncated.
@@ -77,19 +92,6 @@ def stem_of(folder: int, name: str) -> str:
     while len(os.fsencode(name)) > longest:
         name = name[:-1]
     return f".{name}{MARK}"
-
-
-def remove_remnants(folder: int, name: str, names: list[str], owner: int | None) -> None:
-    """Remove the temporaries of killed runs for *name* that are in *names*, as far as possible.
-
-    *owner* is that of the file, None if there is none.
-    """
-    stem = stem_of(folder, name)
-    owners = {0, os.geteuid(), owner}  # a run may be killed after it changed the owner of the file
-    for other in names:
-        if other.startswith(stem) and _is_random(other[len(stem) :]):
-            with suppress(OSError):
-                _remove_if_unlocked(folder, other, owners)
 
 
 def _is_random(digits: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbtf.btf.btf import Btf
@@ -67,7 +68,7 @@ def run_module(
         passed = pass_through(module, raw, output, manager, config)
         return write_out(passed, config, write or replace_file)
     module.threads = _threads(config)
-    with Replacement(output) as replacement:
+    with closing(Replacement(output)) as replacement:
         replacement.begin(kept)
         passed = pass_through(module, raw, output, manager, config)
         return write_out(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kbtf.elf.files import read_module
@@ -70,7 +71,7 @@ class RunModules:
         return find_base(module, self._manager, self.config, self._bases)
 
     def run(self, chunk: Sequence[int], begin: Callable[[int], None]) -> list[Outcome]:
-        with Chunk() as files:
+        with closing(Chunk()) as files:
             outcomes = []
             for index in chunk:
                 begin(index)
@@ -130,7 +131,7 @@ class RunModules:
 
     def unpack(self, chunk: Sequence[int], answer: list[Passed | Outcome]) -> list[Outcome]:
         answers = iter(answer)
-        with Chunk() as files:
+        with closing(Chunk()) as files:
             outcomes = [
                 self.failed(index, self._unreadable[index])
                 if index in self._unreadable

@@ -9,6 +9,7 @@ import fcntl
 import mmap
 import os
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,7 +73,7 @@ def test_the_new_content_is_whole(change: str, wait: bool, tmp_path: Path) -> No
     old = mapped(module)
     content = CHANGES[change](old)
     expected = content.to_bytes()
-    with Replacement(str(module)) as replacement:
+    with closing(Replacement(str(module))) as replacement:
         replacement.begin(old)
         if wait:
             until_written(module)
@@ -90,7 +91,7 @@ def test_any_views_of_the_old_content(
     old = mapped(module, 1 << 16)
     content = cut(old, [(start % (1 << 16), length % (1 << 16)) for start, length in cuts])
     expected = content.to_bytes()
-    with Replacement(str(module)) as replacement:
+    with closing(Replacement(str(module))) as replacement:
         replacement.begin(old)
         replacement.write(content)
     assert module.read_bytes() == expected
@@ -115,7 +116,7 @@ def test_what_stays_in_place_is_written_once(
     module = tmp_path / "a.ko"
     old = mapped(module)
     content = CHANGES["patched"](old)
-    with Replacement(str(module)) as replacement:
+    with closing(Replacement(str(module))) as replacement:
         replacement.begin(old)
         until_written(module)
         sizes = written_sizes(monkeypatch)
@@ -127,7 +128,7 @@ def test_nothing_changes_unless_it_is_written(tmp_path: Path) -> None:
     module = tmp_path / "a.ko"
     old = mapped(module)
     before = open_files()
-    with Replacement(str(module)) as replacement:
+    with closing(Replacement(str(module))) as replacement:
         replacement.begin(old)
     assert names(tmp_path) == ["a.ko"]
     assert module.read_bytes() == old[:]
@@ -138,7 +139,7 @@ def test_the_same_content_is_not_written(tmp_path: Path) -> None:
     module = tmp_path / "a.ko"
     old = mapped(module)
     inode = module.stat().st_ino
-    with Replacement(str(module)) as replacement:
+    with closing(Replacement(str(module))) as replacement:
         replacement.begin(old)
         assert replacement.write(Pieces([old])) == UNCHANGED
     assert module.stat().st_ino == inode
@@ -149,7 +150,7 @@ def test_a_new_file_takes_its_attributes_from_the_model(tmp_path: Path) -> None:
     module, new = tmp_path / "a.ko", tmp_path / "new.ko"
     old = mapped(module)
     module.chmod(0o640)
-    with Replacement(str(new)) as replacement:
+    with closing(Replacement(str(new))) as replacement:
         replacement.begin(old)
         assert replacement.write(Pieces([old, b"tail"]), like=str(module)) == REPLACED
     assert new.read_bytes() == old[:] + b"tail"
@@ -161,7 +162,7 @@ def test_a_new_file_without_a_model_has_the_mode_of_the_umask(tmp_path: Path) ->
     old = mapped(tmp_path / "a.ko")
     umask = os.umask(0o027)
     try:
-        with Replacement(str(new)) as replacement:
+        with closing(Replacement(str(new))) as replacement:
             replacement.begin(old)
             assert replacement.write(Pieces([old, b"tail"])) == REPLACED
     finally:
@@ -172,7 +173,7 @@ def test_a_new_file_without_a_model_has_the_mode_of_the_umask(tmp_path: Path) ->
 
 def test_a_folder_that_does_not_exist_is_reported_when_it_is_needed(tmp_path: Path) -> None:
     old = mapped(tmp_path / "a.ko")
-    with Replacement(str(tmp_path / "none" / "new.ko")) as replacement:
+    with closing(Replacement(str(tmp_path / "none" / "new.ko"))) as replacement:
         replacement.begin(old)
 
 
@@ -214,7 +215,7 @@ def test_a_system_that_allows_no_more_threads(
     monkeypatch.setattr(_thread, "start_new_thread", refuse)
     module = tmp_path / "a.ko"
     old = mapped(module)
-    with Replacement(str(module)) as replacement:
+    with closing(Replacement(str(module))) as replacement:
         replacement.begin(old)
         assert replacement.write(Pieces([old, b"tail"])) == REPLACED
     assert module.read_bytes() == old[:] + b"tail"
@@ -235,7 +236,7 @@ def test_a_signal_when_the_thread_starts(
     monkeypatch.setattr(_thread, "start_new_thread", interrupted)
     module = tmp_path / "a.ko"
     old = mapped(module)
-    with pytest.raises(KeyboardInterrupt), Replacement(str(module)) as replacement:
+    with pytest.raises(KeyboardInterrupt), closing(Replacement(str(module))) as replacement:
         replacement.begin(old)
     others = [os.open(tmp_path / f"other{at}", os.O_RDWR | os.O_CREAT) for at in range(4)]
     time.sleep(0.1)
@@ -255,7 +256,7 @@ def test_another_users_link_leads_nowhere_before_it_is_judged(tmp_path: Path) ->
     link = shared / "out.ko"
     link.symlink_to(tmp_path / "victim" / "new.ko")
     os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
-    with Replacement(str(link)) as replacement:
+    with closing(Replacement(str(link))) as replacement:
         replacement.begin(old)
         assert names(tmp_path / "victim") == []
 
@@ -265,7 +266,7 @@ def test_its_own_temporary_is_no_remnant(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(fcntl, "flock", lambda *_: None)
     module = tmp_path / "a.ko"
     old = mapped(module)
-    with Replacement(str(module)) as replacement:
+    with closing(Replacement(str(module))) as replacement:
         replacement.begin(old)
         assert replacement.write(Pieces([old, b"tail"])) == REPLACED
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +32,7 @@ def test_a_file_that_cannot_be_staged_is_not_committed_with_the_others(
             function(args[0], bytes(args[1])[:100])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with Chunk() as chunk:
+    with closing(Chunk()) as chunk:
         if call != "listdir":  # done once in each folder
             chunk.write(str(tmp_path / "a.ko"), NEW)
         with monkeypatch.context() as patch:
