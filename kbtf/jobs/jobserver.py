@@ -78,6 +78,11 @@ class NoJobserver(Exception):  # noqa: N818 - not an error of ours
     """MAKEFLAGS names a jobserver that cannot be reached: only the implicit token remains."""
 
 
+def has_jobserver(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether MAKEFLAGS names a jobserver."""
+    return _named_in(environ.get("MAKEFLAGS", "")) is not None
+
+
 def find_jobserver(environ: Mapping[str, str] = os.environ) -> Jobserver | None:
     """The jobserver that MAKEFLAGS names, None if there is none.
 

@@ -85,7 +85,9 @@ def _kept(module: Module, raw: bytes | mmap.mmap, output: str) -> mmap.mmap | No
 
 def _threads(config: Config) -> int:
     """How many threads may encode a module that is alone."""
-    if "--jobserver" in os.environ.get("MAKEFLAGS", ""):
+    from kbtf.jobs.jobserver import has_jobserver
+
+    if has_jobserver():
         return 1  # the other jobs are make's
     return min(config.get("jobs") or len(os.sched_getaffinity(0)), _MOST_THREADS)
 
