@@ -62,7 +62,7 @@ class Module:
         self.is_raw_btf = False
         """Whether it is raw BTF: see `open_to_read`."""
         self.threads = 1
-        """How many threads may work on it at once."""
+        """How many threads may work on it at once; 0 for one on each CPU."""
         self._find_base = find_base
         self._found: Base | None = None
         with located(path):

@@ -65,8 +65,9 @@ def encode_dwarf(
 
     The default *profile* is the one that *base* was encoded with; with another, few types of the
     module would match the base.  A unit that BTF cannot express is left out and noted; if
-    *strict*, it is an error.  *jobs* threads read the units; the result does not depend on how
-    many.  DwarfError if there is no DWARF, none that can be encoded, or if it is damaged.
+    *strict*, it is an error.  *jobs* threads read the units, 0 for one on each CPU; the result does
+    not depend on how many.  DwarfError if there is no DWARF, none that can be encoded, or if it is
+    damaged.
     """
     if profile is None:
         profile = 132 if index_base(base).nested_arrays else 131
@@ -128,7 +129,6 @@ def encode_kernel(
     """
     from kbtf.btf.builder import BtfBuilder  # modules do not need it
 
-    jobs = jobs or len(os.sched_getaffinity(0))
     base = BtfBuilder().build()
     blob, notes, units = _encode(image, base, features, profile, strict=strict, jobs=jobs)
     return Encoded(Btf.parse(blob), profile, units, notes)
@@ -158,7 +158,7 @@ def _encode(
             mask_of(tuple(features)),
             profile,
             strict,
-            jobs,
+            jobs or len(os.sched_getaffinity(0)),
         )
     except BtfError as error:
         raise DwarfError(error.what) from error

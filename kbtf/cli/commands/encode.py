@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from kbtf.cli.common import add_output, base_from_environment, write_bytes
@@ -118,7 +117,7 @@ def _encode(args: argparse.Namespace, features: set[str]) -> tuple[Encoded, list
         return base
 
     module = Module.open(args.file, find_base=find)
-    module.threads = args.jobs or len(os.sched_getaffinity(0))
+    module.threads = args.jobs
     encoded = encode_module(
         module,
         load_index,
