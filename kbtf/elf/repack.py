@@ -134,7 +134,9 @@ def _place(elf: Elf, order: list[Section], align_of_new: int) -> tuple[list[Sect
             section = section._replace(align=align)
         size = section.size if section.type not in WITHOUT_CONTENTS else 0
         if size and align > 1 and not align & (align - 1):
-            at += -at % min(align, _LARGEST_ALIGN)
+            aligned = at + -at % min(align, _LARGEST_ALIGN)
+            # not all linkers align sections in the file; where they are, they cost no more
+            at = section.offset if at <= section.offset < aligned else aligned
         placed.append(section if section.offset == at else section._replace(offset=at))
         at += size
     return placed, at + -at % (elf.bits // 8)
